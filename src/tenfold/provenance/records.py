@@ -1,0 +1,86 @@
+"""Run records: what each output was made from, by which code, on which machine."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tenfold.files import read_json, sha256, write_json
+
+FORMAT = 1
+
+
+def record_path(output: Path) -> Path:
+    """Where the run record of an output lies: in a hidden folder beside it."""
+    return output.parent / ".run" / f"{output.name}.json"
+
+
+def checksums(paths: Iterable[Path]) -> dict[str, str]:
+    """The SHA-256 of each file, by its path with forward slashes."""
+    return {path.as_posix(): sha256(path) for path in paths}
+
+
+def run_record(
+    *, module: str, stage: str, cfg: dict[str, Any], code: str, inputs: dict[str, str], compute: dict[str, Any]
+) -> dict[str, Any]:
+    """What is known of a job when it ends, the same for each of its outputs. No times: equal runs, equal records."""
+    return {
+        "format": FORMAT,
+        "module": module,
+        "stage": stage,
+        "cfg": cfg,
+        "code": code,
+        "seeds": cfg.get("seeds", []),
+        "inputs": inputs,
+        "platform": fingerprint() | compute,
+    }
+
+
+def write_run_record(output: Path, record: dict[str, Any]) -> None:
+    """Writes the record of one output, with the checksum of what lies there now."""
+    write_json(record_path(output), record | {"output": output.as_posix(), "sha256": sha256(output)})
+
+
+def read_run_record(output: Path) -> dict[str, Any] | None:
+    """The record of an output, or None where there is none."""
+    path = record_path(output)
+    return read_json(path) if path.exists() else None
+
+
+def fingerprint() -> dict[str, Any]:
+    """What of this machine and environment can change a result: Python, packages, processor."""
+    facts: dict[str, Any] = {
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "numpy": metadata.version("numpy"),
+        "cpu": _processor(),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        facts["torch"] = torch.__version__
+        facts["torch_build"] = torch.version.git_version[:12]
+        facts["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
+        facts["threads"] = torch.get_num_threads()
+    return facts
+
+
+def _processor() -> dict[str, str]:
+    """Vendor, family, model and the vector instruction sets of the processor, where the system tells."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {"name": platform.processor()}
+    lines = (line.partition(":") for line in path.read_text().split("\n\n")[0].splitlines())
+    facts = {key.strip(): value.strip() for key, _, value in lines}
+    flags = sorted(flag for flag in facts.get("flags", "").split() if flag.startswith(("avx", "amx", "fma", "f16c")))
+    return {
+        "vendor": facts.get("vendor_id", ""),
+        "family": facts.get("cpu family", ""),
+        "model": facts.get("model", ""),
+        "name": facts.get("model name", ""),
+        "instructions": " ".join(flags),
+    }
