@@ -1,0 +1,66 @@
+# Tenfold: ten papers, reproduced. This file is the table of contents; the rules are in workflow/rules.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# Jobs run with this interpreter and with the sources beside this file, wherever Snakemake was started from.
+os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
+os.environ["PYTHONPATH"] = str(Path(workflow.basedir) / "src")
+sys.path.insert(0, os.environ["PYTHONPATH"])
+
+from tenfold import workflow as tenfold_workflow
+from tenfold.config import EDITIONS
+
+
+house = tenfold_workflow.configured(config)
+
+
+wildcard_constraints:
+    **tenfold_workflow.WILDCARDS,
+
+
+# `snakemake` alone: the configured edition of all papers.
+rule all:
+    default_target: True
+    input:
+        house.targets(house.edition),
+
+
+# Named targets: small/all, small/pruning-from-scratch, and pruning-from-scratch at the configured edition.
+for edition in EDITIONS:
+
+    rule:
+        name:
+            f"{edition}/all"
+        input:
+            house.targets(edition),
+
+    for slug in house.slugs:
+
+        rule:
+            name:
+                f"{edition}/{slug}"
+            input:
+                house.paper(slug).targets(edition),
+
+
+for slug in house.slugs:
+
+    rule:
+        name:
+            slug
+        input:
+            house.paper(slug).targets(house.edition),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/report.smk"
+
+
+for slug in house.slugs:
+
+    include: f"workflow/rules/{slug}.smk"

@@ -1,0 +1,185 @@
+"""Configuration: YAML checked against a JSON Schema, with errors that name the file, the key and the mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from tenfold.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config"
+SCHEMAS = ROOT / "workflow" / "schemas"
+PAPERS = Path(__file__).resolve().parent / "papers"
+
+EDITIONS = ("smoke", "small", "real", "full")
+
+
+def package_of(slug: str) -> str:
+    """The Python name of a paper: ``pruning-from-scratch`` -> ``pruning_from_scratch``."""
+    return slug.replace("-", "_")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Refuses a key that is given twice, where YAML silently takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key '{twice}' is given twice", node.start_mark)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+@cache
+def _schema(path: Path) -> Draft202012Validator:
+    return Draft202012Validator(yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader))  # noqa: S506
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; a syntax error or a key given twice is one clear line."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    except FileNotFoundError:
+        raise UserError(f"{_shown(path)} is missing") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise UserError(f"{_shown(path)}, line {line}: {error.problem}") from None
+
+
+def load_yaml(path: Path, schema: Path) -> Any:
+    """The content of a YAML file that fits its schema.
+
+    Raises:
+        UserError: one line that names the file, the key, what is wrong and what is allowed.
+    """
+    value = read_yaml(path)
+    check(value, schema, str(_shown(path)))
+    return value
+
+
+def check(value: Any, schema: Path, where: str) -> None:
+    """Checks a value against a schema file; ``where`` names the value's origin in the error."""
+    error = best_match(_schema(schema).iter_errors(value), key=_depth)
+    if error is not None:
+        raise UserError(f"{where}: {explain(error)}")
+
+
+def _depth(error: ValidationError) -> tuple[int, bool]:
+    return -len(error.absolute_path), error.validator in ("anyOf", "oneOf")
+
+
+def explain(error: ValidationError) -> str:
+    """One line for a schema violation: the key, what is wrong, what is allowed."""
+    key = ".".join(str(part) for part in error.absolute_path)
+    prefix = f"{key}: " if key else ""
+    value, wanted = error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            allowed = sorted(error.schema.get("properties", {}))
+            unknown = sorted(set(value) - set(allowed))
+            return f"{prefix}unknown key {_quoted(unknown)}; allowed: {', '.join(allowed)}"
+        case "required":
+            missing = sorted(set(wanted) - set(value))
+            return f"{prefix}key {_quoted(missing)} is missing"
+        case "enum":
+            return f"{prefix}'{value}' is not allowed; allowed: {', '.join(map(str, wanted))}"
+        case "type" if isinstance(value, str) and _looks_like_number(value):
+            return f"{prefix}'{value}' is text to YAML, a {wanted} is needed; write {_with_point(value)}"
+        case "type":
+            return f"{prefix}{value!r} is not of type {wanted}"
+        case _:
+            return f"{prefix}{error.message}"
+
+
+def _looks_like_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text) is not None
+
+
+def _with_point(text: str) -> str:
+    mantissa, _, exponent = text.lower().partition("e")
+    sign = "" if exponent.startswith(("+", "-")) else "+"
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{sign}{exponent}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def papers() -> list[str]:
+    """The slugs of all papers that the project has, by their configuration files."""
+    return sorted(path.stem for path in (CONFIG / "papers").glob("*.yaml"))
+
+
+@dataclass(frozen=True)
+class PaperConfig:
+    """One paper's configuration.
+
+    Attributes:
+        slug: the paper's name everywhere.
+        about: title, authors, arXiv number, venue.
+        claims: the paper's claims with kinds, margins and reasons.
+        published: the paper's published numbers, with the source of each.
+        editions: for each edition its settings (defaults and the edition's own, merged).
+    """
+
+    slug: str
+    about: dict[str, Any]
+    claims: list[dict[str, Any]]
+    published: dict[str, Any]
+    editions: dict[str, dict[str, Any]]
+
+
+@cache
+def paper(slug: str) -> PaperConfig:
+    """Loads and checks ``config/papers/<slug>.yaml``.
+
+    Raises:
+        UserError: no such paper, or a value that the schemas do not allow.
+    """
+    if slug not in papers():
+        raise UserError(f"'{slug}' is not a paper; allowed: {', '.join(papers())}")
+    path = CONFIG / "papers" / f"{slug}.yaml"
+    content = load_yaml(path, SCHEMAS / "paper.schema.yaml")
+    own_schema = PAPERS / package_of(slug) / "settings.schema.yaml"
+    editions = {}
+    for name in EDITIONS:
+        editions[name] = merged(content["defaults"], content[name])
+        check(editions[name], own_schema, f"{_shown(path)}: {name} (with defaults)")
+    return PaperConfig(slug, content["paper"], content["claims"], content["published"], editions)
+
+
+def merged(base: Any, over: Any) -> Any:
+    """``over`` laid on ``base``: mappings key by key, everything else replaced."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        keys = [*base, *(key for key in over if key not in base)]
+        return {key: merged(base[key], over[key]) if key in base and key in over else (over if key in over else base)[key]
+                for key in keys}  # fmt: skip
+    return over
+
+
+def house(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """``config/config.yaml``, with what was given on the command line laid over it, checked.
+
+    Raises:
+        UserError: an unknown key, edition, paper, device or precision.
+    """
+    content = merged(read_yaml(CONFIG / "config.yaml"), overrides or {})
+    check(content, SCHEMAS / "config.schema.yaml", "config/config.yaml")
+    for slug in content["papers"]:
+        if slug not in papers():
+            raise UserError(f"config/config.yaml: papers: '{slug}' is not a paper; allowed: {', '.join(papers())}")
+    return dict(content)

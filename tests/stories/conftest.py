@@ -1,0 +1,92 @@
+"""A temporary repository with the real house and the torch-free toy paper in it, as a user would clone it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOY = ROOT / "tests" / "toy"
+HOUSE = ["Snakefile", "config/config.yaml", "config/datasets.yaml", "profiles", "requirements.lock", "pyproject.toml",
+         "workflow/schemas", "workflow/report", "workflow/rules/data.smk", "workflow/rules/report.smk", ".gitignore"]  # fmt: skip
+
+
+@dataclass
+class Repository:
+    """A story's repository: edit files, run Snakemake and the verbs, see what would run."""
+
+    path: Path
+    env: dict[str, str]
+
+    def run(self, *command: str, env: dict[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the repository and gives its output as text."""
+        done = subprocess.run(
+            command, cwd=self.path, env=self.env | (env or {}), text=True, capture_output=True, timeout=120, check=False
+        )
+        assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def snakemake(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """Runs Snakemake on two cores."""
+        return self.run(sys.executable, "-m", "snakemake", "--cores", "2", *arguments, **options)  # type: ignore[arg-type]
+
+    def tenfold(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """Runs one of Tenfold's verbs."""
+        return self.run(sys.executable, "-m", "tenfold.cli", *arguments, **options)  # type: ignore[arg-type]
+
+    def planned(self, *targets: str) -> list[str]:
+        """The jobs that Snakemake would run, as the outputs' paths, sorted."""
+        summary = self.run(sys.executable, "-m", "snakemake", "--summary", *targets).stdout.splitlines()
+        rows = [line.split("\t") for line in summary if "\t" in line]
+        plan, name = rows[0].index("plan"), rows[0].index("output_file")
+        return sorted(row[name] for row in rows[1:] if row[plan] != "no update")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replaces a text that must be there."""
+        text = (self.path / file).read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        (self.path / file).write_text(text.replace(old, new))
+
+    def commit(self, message: str = "A change") -> None:
+        """Commits everything."""
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "--allow-empty", "-m", message)
+
+
+def lay_house(path: Path) -> Repository:
+    """Copies the house without its papers to a folder, puts the toy paper in and makes it a git repository."""
+    for name in HOUSE:
+        source, target = ROOT / name, path / name
+        if source.is_dir():
+            shutil.copytree(source, target)
+        elif source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    no_papers = shutil.ignore_patterns("__pycache__", *(p.name for p in (ROOT / "src/tenfold/papers").iterdir() if p.is_dir()))
+    shutil.copytree(ROOT / "src", path / "src", ignore=no_papers)
+    shutil.copytree(TOY, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (path / "config/config.yaml").write_text("edition: small\ndevice: auto\nprecision: auto\npapers: [toy]\n")
+    home = path.parent / "home"
+    home.mkdir(exist_ok=True)
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("TENFOLD", "GIT_", "TOY"))}
+    env |= {"PYTHONPATH": str(path / "src"), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"),
+            "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org"}  # fmt: skip
+    repository = Repository(path, env)
+    repository.run("git", "init", "-q", "-b", "main")
+    repository.commit("The house with a toy paper")
+    return repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A fresh repository with the toy paper, nothing run yet."""
+    path = tmp_path / "house"
+    path.mkdir()
+    return lay_house(path)
