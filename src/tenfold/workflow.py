@@ -18,6 +18,9 @@ from tenfold.errors import UserError
 from tenfold.files import canonical_json
 from tenfold.provenance import digest
 
+TABLE_FORMS = ("csv", "md", "tex", "cells.json")
+FIGURE_FORMS = ("png", "pdf", "csv")
+
 Wildcards = Any
 Cfg = dict[str, Any]
 
@@ -164,6 +167,14 @@ class Paper:
     def data(self, wildcards: Wildcards) -> str:
         """The prepared dataset of an edition."""
         return prepared(self.edition(wildcards.edition).settings["data"])
+
+    def table(self, name: str) -> list[str]:
+        """The output paths of a table, in all its forms."""
+        return [f"runs/{{edition}}/{self.slug}/tables/{name}.{form}" for form in TABLE_FORMS]
+
+    def figure(self, name: str) -> list[str]:
+        """The output paths of a figure, with the data behind it."""
+        return [f"runs/{{edition}}/{self.slug}/figures/{name}.{form}" for form in FIGURE_FORMS]
 
     def files(self, name: str) -> Callable[[Wildcards], list[str]]:
         """An input function: the files that the grid's function of this name lists."""

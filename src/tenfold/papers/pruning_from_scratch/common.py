@@ -1,0 +1,57 @@
+"""What the training stages of Pruning from Scratch share: nets, batches and evaluation from a stage's cfg."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tenfold.data.batches import Batches, image_batches
+from tenfold.data.images import Images
+from tenfold.launcher import Cfg
+from tenfold.measure.accuracy import Evaluation, evaluate
+from tenfold.measure.cost import WITH_AVERAGE_POOLS, Cost, cost
+from tenfold.nets.build import build
+from tenfold.training.compute import Compute
+from tenfold.training.loop import Evaluate, write_rows
+
+IMAGE = (3, 32, 32)
+
+
+def net_cost(net: Cfg) -> Cost:
+    """Parameters and MACs of a net for one image, as the official code counts them (its average pools included)."""
+    return cost(lambda: build(net), IMAGE, WITH_AVERAGE_POOLS)
+
+
+def batches(cfg: Cfg, images: Images, batch_size: int, seed: int, device: torch.device) -> Batches:
+    """Augmented training batches; equal seeds give equal order and augmentation in every arm."""
+    return image_batches(images.images, images.labels, batch_size=batch_size, seed=seed, device=device, **cfg["images"])
+
+
+def evaluation(cfg: Cfg, images: Images, compute: Compute, model: torch.nn.Module) -> Evaluation:
+    """Accuracy of a net on images that are not augmented."""
+    mean, std = cfg["images"]["mean"], cfg["images"]["std"]
+    return evaluate(model, images.images, images.labels, compute, mean=mean, std=std)
+
+
+def accuracy_on(cfg: Cfg, images: Images, compute: Compute, name: str) -> Evaluate:
+    """A function for the training loop that adds the accuracy on ``images`` to the history."""
+    return lambda model: {name: evaluation(cfg, images, compute, model).accuracy}
+
+
+def by_seed(weights: dict[Any, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The tensors of several seeds under one roof: ``seed0/features.0.0.weight``."""
+    return {f"seed{seed}/{name}": tensor for seed, tensors in weights.items() for name, tensor in tensors.items()}
+
+
+def of_seed(tensors: dict[str, torch.Tensor], seed: int, prefix: str = "") -> dict[str, torch.Tensor]:
+    """The tensors of one seed out of what ``by_seed`` made."""
+    start = f"seed{seed}/{prefix}"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def write_course(results: list[dict[str, Any]], history: Path, times: Path) -> None:
+    """Writes how the training of all seeds went: losses and accuracies, and apart from them seconds and rates."""
+    for path, name in ((history, "history"), (times, "times")):
+        write_rows(path, [{"seed": result["row"]["seed"], **row} for result in results for row in result[name]])

@@ -1,0 +1,264 @@
+"""What runs for Pruning from Scratch at each edition, and what each job's result depends on.
+
+An *arm* is a way to get the widths of a net, at a ratio of saved MACs:
+
+- ``full``: the standard widths, without a ratio.
+- ``pruned-p0.5``: widths from gates learned on random weights, the paper's method; each seed has its own.
+- ``pretrained-p0.5``: widths from gates learned on the last checkpoint of that seed's pre-training.
+- ``uniform-p0.5``: the same fraction of every layer.
+- ``random-p0.5``: a random structure, drawn anew for each seed.
+- ``scratch-b-p0.5``: as ``pruned``, trained for as many MACs as the full net.
+- ``chosen-p0.5``: of the structures of ``pruned``, the one that does best on validation images, for all seeds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of, seeds_wildcard
+
+RANDOM_INIT = "random-init"
+ORIGIN = {"pruned": RANDOM_INIT, "scratch-b": RANDOM_INIT, "uniform": "uniform", "random": "random", "chosen": "chosen"}
+
+
+def arms(edition: Edition, net: str) -> list[str]:
+    """The arms that the edition trains of a net."""
+    names = []
+    for kind, ratios in edition.settings["nets"][net]["arms"].items():
+        names += ["full"] if kind == "full" else [f"{kind}-p{ratio}" for ratio in ratios]
+    return names
+
+
+def split_arm(arm: str) -> tuple[str, float | None]:
+    """``pruned-p0.5`` -> ``("pruned", 0.5)``; ``full`` -> ``("full", None)``."""
+    kind, _, ratio = arm.rpartition("-p")
+    return (kind, float(ratio)) if kind else (arm, None)
+
+
+def sources(edition: Edition, net: str) -> list[str]:
+    """What gates are learned on: random weights, and the checkpoints of a pre-training where an arm needs one."""
+    if "pretrained" not in edition.settings["nets"][net]["arms"]:
+        return [RANDOM_INIT]
+    return [RANDOM_INIT, *(f"pretrained-e{epoch}" for epoch in edition.settings["pretrain"]["checkpoints"])]
+
+
+def origin(edition: Edition, arm: str) -> str:
+    """Where an arm's widths come from: a source of gates, ``uniform``, ``random`` or ``chosen``."""
+    kind, _ = split_arm(arm)
+    if kind == "pretrained":
+        return f"pretrained-e{edition.settings['pretrain']['checkpoints'][-1]}"
+    return ORIGIN[kind]
+
+
+def init_groups(edition: Edition) -> list[str]:
+    """The random initialisations that gates are learned on, as seeds of one job each; the arms' seeds come first."""
+    seeds, size = edition.settings["seeds"], edition.settings["seeds_per_job"]
+    more = list(range(seeds[-1] + 1, edition.settings["inits"]))
+    return edition.seed_groups + [seeds_wildcard(more[start : start + size]) for start in range(0, len(more), size)]
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def targets(edition: Edition) -> list[str]:
+    """Everything that the edition ends in."""
+    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
+    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
+    return [*tables, f"{edition.runs}/tables/table-search-cost.times.csv", *figures,
+            f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]  # fmt: skip
+
+
+TABLES = (
+    "table-accuracy",
+    "table-comparison",
+    "table-budget",
+    "table-correlation",
+    "table-search-cost",
+    "table-cost",
+)
+FIGURES = ("figure-accuracy", "figure-correlation", "figure-channels", "figure-gates")
+
+
+def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all nets and arms."""
+    return [
+        f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json"
+        for net in edition.settings["nets"]
+        for arm in arms(edition, net)
+        for seeds in edition.seed_groups
+    ]
+
+
+def structures(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The structures of all nets, of every origin that an arm of the edition has."""
+    return [
+        f"{edition.runs}/structures/{net}/{name}/{seeds}.json"
+        for net in edition.settings["nets"]
+        for name in _origins(edition, net)
+        for seeds in (init_groups(edition) if name == RANDOM_INIT else edition.seed_groups)
+    ]
+
+
+def _origins(edition: Edition, net: str) -> list[str]:
+    of_arms = [origin(edition, arm) for arm in arms(edition, net) if split_arm(arm)[0] not in ("full", "chosen")]
+    return list(dict.fromkeys([*sources(edition, net), *of_arms]))
+
+
+def structure(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The structure file of an arm; none for the full net."""
+    kind, ratio = split_arm(wildcards.arm)
+    if kind == "full":
+        return []
+    if kind == "chosen":
+        return [f"{edition.runs}/structures/{wildcards.net}/chosen/p{ratio}.json"]
+    return [f"{edition.runs}/structures/{wildcards.net}/{origin(edition, wildcards.arm)}/{wildcards.seeds}.json"]
+
+
+def candidates(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The structures among which one is chosen."""
+    return [f"{edition.runs}/structures/{wildcards.net}/{RANDOM_INIT}/{seeds}.json" for seeds in edition.seed_groups]
+
+
+def checkpoint(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The pre-trained weights that gates are learned on; none where the weights are random."""
+    if wildcards.source == RANDOM_INIT:
+        return []
+    return [f"{edition.runs}/weights/{wildcards.net}/pretrain/{wildcards.seeds}.safetensors"]
+
+
+def searches(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """What gate learning and pre-training did and cost, for all nets."""
+    return _courses(edition, "json")
+
+
+def search_times(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The seconds that gate learning and pre-training took, for all nets."""
+    return _courses(edition, "times.csv")
+
+
+def gate_histories(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """How the gates of random inits went, for all nets."""
+    return [
+        f"{edition.runs}/gates/{net}/{RANDOM_INIT}/{seeds}.csv"
+        for net in edition.settings["nets"]
+        for seeds in edition.seed_groups
+    ]
+
+
+def _courses(edition: Edition, suffix: str) -> list[str]:
+    files = []
+    for net in edition.settings["nets"]:
+        for source in sources(edition, net):
+            groups = init_groups(edition) if source == RANDOM_INIT else edition.seed_groups
+            files += [f"{edition.runs}/gates/{net}/{source}/{seeds}.{suffix}" for seeds in groups]
+        if len(sources(edition, net)) > 1:
+            files += [f"{edition.runs}/pretrain/{net}/{seeds}.{suffix}" for seeds in edition.seed_groups]
+    return files
+
+
+# What each job's result depends on ----------------------------------------------------------------
+
+
+def _net(edition: Edition, net: str, width: str) -> Cfg:
+    settings = edition.settings["nets"][net]
+    return {"family": settings["family"], "name": settings["name"], "width": settings[width]}
+
+
+def _training(edition: Edition, wildcards: Wildcards, width: str) -> Cfg:
+    return {
+        "data": edition.data,
+        "compute": edition.compute,
+        "seeds": seeds_of(wildcards.seeds),
+        "net": _net(edition, wildcards.net, width),
+        "images": edition.settings["images"],
+    }
+
+
+def pretrain(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The expanded net, trained on the images that gates are learned on."""
+    return {
+        **_training(edition, wildcards, "expanded"),
+        "validation": edition.settings["gates"]["validation"],
+        "recipe": edition.settings["train"] | {"epochs": edition.settings["pretrain"]["checkpoints"][-1]},
+        "checkpoints": edition.settings["pretrain"]["checkpoints"],
+    }
+
+
+def learn_gates(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Gates of the expanded net, on random or on pre-trained weights."""
+    return {
+        **_training(edition, wildcards, "expanded"),
+        "source": wildcards.source,
+        "gates": edition.settings["gates"],
+    }
+
+
+def _search(edition: Edition, wildcards: Wildcards) -> Cfg:
+    return {
+        "seeds": seeds_of(wildcards.seeds),
+        "net": _net(edition, wildcards.net, "expanded"),
+        "standard": _net(edition, wildcards.net, "width"),
+        "ratios": edition.settings["budgets"],
+    }
+
+
+def prune(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Structures from gates, at every budget."""
+    return {**_search(edition, wildcards), "source": wildcards.source, "search": edition.settings["search"]}
+
+
+def baseline(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Uniform or random structures, at every budget."""
+    return {**_search(edition, wildcards), "kind": wildcards.kind}
+
+
+def choose(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """One training of each candidate structure, without the validation images."""
+    return {
+        "data": edition.data,
+        "compute": edition.compute,
+        "seeds": edition.settings["seeds"],
+        "ratio": float(wildcards.ratio),
+        "net": _net(edition, wildcards.net, "expanded"),
+        "images": edition.settings["images"],
+        "validation": edition.settings["gates"]["validation"],
+        "recipe": edition.settings["train"],
+    }
+
+
+def train(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """One arm, trained from scratch; what is not prunable in it is as wide as in the net that was pruned."""
+    kind, ratio = split_arm(wildcards.arm)
+    return {
+        **_training(edition, wildcards, "width" if kind == "full" else "expanded"),
+        "standard": _net(edition, wildcards.net, "width"),
+        "arm": kind,
+        "ratio": ratio,
+        "recipe": edition.settings["train"],
+    }
+
+
+def report(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What tables, figures and verdicts depend on beside the files they are made from."""
+    settings: dict[str, Any] = edition.settings
+    return {
+        "data": edition.data,
+        "seeds": settings["seeds"],
+        "nets": {net: {"arms": arms(edition, net), **_net(edition, net, "width")} for net in settings["nets"]},
+        "budgets": settings["budgets"],
+        "tolerance": settings["search"]["tolerance"],
+        "published": edition.published,
+    }
+
+
+tables = figures = report
+
+
+def costs(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The nets whose parameters, MACs and gates are counted."""
+    return {"nets": edition.published["costs"]}
+
+
+def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What the verdicts depend on beside the files they are decided on."""
+    return {**report(edition, wildcards), "claims": edition.claims}

@@ -1,0 +1,167 @@
+"""Reads what the training stages wrote, for tables, figures and verdicts. Light: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tenfold.files import read_json
+from tenfold.launcher import Cfg
+from tenfold.measure.statistics import correlation
+from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT, split_arm
+from tenfold.report.face import Data, Face
+
+
+@dataclass
+class Arm:
+    """One arm of one net: its metrics of all seeds.
+
+    Attributes:
+        net: the net's name in the configuration.
+        name: the arm.
+        rows: seed -> metrics.
+        files: where they were read.
+        facts: device, precision, MACs of the standard net.
+    """
+
+    net: str
+    name: str
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The arm without its ratio."""
+        return split_arm(self.name)[0]
+
+    @property
+    def ratio(self) -> float | None:
+        """The share of MACs that it was asked to save; None for the full net."""
+        return split_arm(self.name)[1]
+
+    @property
+    def accuracy(self) -> dict[int, float]:
+        """Test accuracy in percent, by seed."""
+        return {seed: 100 * row["accuracy"] for seed, row in self.rows.items()}
+
+    @property
+    def saved(self) -> dict[int, float]:
+        """MACs saved against the standard net in percent, by seed."""
+        return {seed: 100 * (1 - row["macs"] / self.facts["standard_macs"]) for seed, row in self.rows.items()}
+
+
+Arms = dict[tuple[str, str], Arm]
+
+
+def read_arms(paths: Sequence[Path]) -> Arms:
+    """Metrics files (``.../<net>/<arm>/<seeds>.json``) as arms, by net and arm, in the order of the paths."""
+    arms: Arms = {}
+    for path in paths:
+        net, name = path.parts[-3:-1]
+        content = read_json(path)
+        arm = arms.setdefault((net, name), Arm(net, name))
+        arm.rows |= {row["seed"]: row for row in content["rows"]}
+        arm.files.append(path.as_posix())
+        arm.facts = {key: content[key] for key in ("device", "precision", "standard_macs")}
+    return arms
+
+
+@dataclass(frozen=True)
+class Structures:
+    """Pruned structures: net and origin -> ratio -> seed -> row, and the files that they were read from."""
+
+    rows: Mapping[tuple[str, str], Mapping[float, Mapping[int, dict[str, Any]]]]
+    files: Mapping[tuple[str, str], list[str]]
+
+    def checkpoints(self, net: str) -> list[str]:
+        """The origins of a net that are checkpoints of a pre-training, earliest first."""
+        names = [origin for of, origin in self.rows if of == net and origin.startswith("pretrained-e")]
+        return sorted(names, key=lambda name: int(name.removeprefix("pretrained-e")))
+
+
+def read_structures(paths: Sequence[Path]) -> Structures:
+    """Structure files (``.../<net>/<origin>/<seeds>.json``)."""
+    rows: dict[tuple[str, str], dict[float, dict[int, dict[str, Any]]]] = {}
+    files: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        key = path.parts[-3], path.parts[-2]
+        files.setdefault(key, []).append(path.as_posix())
+        for row in read_json(path)["rows"]:
+            rows.setdefault(key, {}).setdefault(row["ratio"], {})[row["seed"]] = row
+    return Structures(rows, files)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What one way to a structure did: seed -> row, with steps, images and MACs per image."""
+
+    net: str
+    name: str
+    rows: dict[int, dict[str, Any]]
+    files: list[str]
+
+    def work(self) -> dict[int, float]:
+        """Images times MACs per image (of one forward pass), by seed."""
+        return {seed: row["images"] * row["macs_per_image"] for seed, row in self.rows.items()}
+
+
+def read_searches(paths: Sequence[Path]) -> dict[tuple[str, str], Search]:
+    """Summaries of gate learning (``gates/<net>/<source>/``) and pre-training (``pretrain/<net>/``), by net and name."""
+    found: dict[tuple[str, str], Search] = {}
+    for path in paths:
+        net, name = (path.parts[-2], "pretrain") if path.parts[-3] == "pretrain" else (path.parts[-3], path.parts[-2])
+        search = found.setdefault((net, name), Search(net, name, {}, []))
+        search.rows.update({row["seed"]: row for row in read_json(path)["rows"]})
+        search.files.append(path.as_posix())
+    return found
+
+
+def correlations(structures: Structures, net: str, ratio: float) -> dict[str, list[float]]:
+    """Pearson correlations of channel counts, in three groups, one number for each independent part.
+
+    - ``random inits``: disjoint pairs of initialisations (0 and 1, 2 and 3, ...).
+    - ``one pre-training``: for each pre-training the mean over the pairs of its checkpoints.
+    - ``random init and pre-training``: for each seed the mean over its checkpoints.
+    """
+    inits = structures.rows[net, RANDOM_INIT][ratio]
+    checkpoints = [structures.rows[net, name][ratio] for name in structures.checkpoints(net)]
+    seeds = sorted(inits)
+    runs = sorted(checkpoints[0]) if checkpoints else []
+    return {
+        "random inits": [
+            correlation(inits[first]["widths"], inits[second]["widths"])
+            for first, second in zip(seeds[::2], seeds[1::2], strict=False)
+        ],
+        "one pre-training": [
+            _mean(
+                correlation(first[seed]["widths"], second[seed]["widths"])
+                for i, first in enumerate(checkpoints)
+                for second in checkpoints[i + 1 :]
+            )
+            for seed in runs
+            if len(checkpoints) > 1
+        ],
+        "random init and pre-training": [
+            _mean(correlation(inits[seed]["widths"], later[seed]["widths"]) for later in checkpoints) for seed in runs
+        ],
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def face(cfg: Cfg, arms: Arms) -> Face:
+    """What every table and figure says of itself."""
+    facts = [arm.facts for arm in arms.values()]
+    device, precision = (" and ".join(sorted({fact[key] for fact in facts})) for key in ("device", "precision"))
+    return Face(cfg["edition"], data(cfg), len(cfg["seeds"]), device, precision)
+
+
+def data(cfg: Cfg) -> Data:
+    """The dataset, and what it stands in for."""
+    return Data(cfg["data"]["name"], cfg["data"]["stands_in_for"])

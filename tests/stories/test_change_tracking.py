@@ -1,0 +1,107 @@
+"""What reruns when: the jobs that an edit concerns, and no others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import Repository, lay_house
+
+ROOT = "runs/small/toy"
+PLAIN = {f"{ROOT}/weights/plain/s0-2.json", f"{ROOT}/metrics/plain/s0-2.json"}
+FANCY = {f"{ROOT}/weights/fancy/s0-2.json", f"{ROOT}/metrics/fancy/s0-2.json"}
+COUNTS = PLAIN | FANCY
+TABLE = {f"{ROOT}/tables/table-counts.csv", f"{ROOT}/claims.json"}
+END = {"runs/small/scoreboard.csv", "runs/small/scoreboard.md"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository in which everything has run."""
+    path = tmp_path_factory.mktemp("finished") / "house"
+    path.mkdir()
+    repository = lay_house(path)
+    repository.snakemake()
+    assert repository.planned() == []
+    return repository
+
+
+@pytest.fixture
+def done(finished: Repository, tmp_path: Path) -> Repository:
+    """A copy of the finished repository, with all times kept."""
+    path = tmp_path / "house"
+    shutil.copytree(finished.path, path, copy_function=shutil.copy2)
+    return Repository(path, finished.env | {"PYTHONPATH": str(path / "src")})
+
+
+def test_nothing_reruns_for_what_cannot_change_a_result(done: Repository) -> None:
+    done.edit("src/tenfold/papers/toy/method.py", '"""One step:', '"""A single step:')
+    done.edit("src/tenfold/papers/toy/count.py", "    start = {", "    # where it begins\n    start = {")
+    done.edit("config/papers/toy.yaml", "plain: { rate: 1, momentum: 2 }", "plain: { momentum: 2, rate: 1 } # reordered")
+    done.edit("src/tenfold/launcher.py", "done in", "took")
+    (done.path / "README.md").write_text("Another text\n")
+    assert done.planned() == []
+
+
+def test_the_method_reruns_the_jobs_that_use_it_and_what_follows(done: Repository) -> None:
+    done.edit("src/tenfold/papers/toy/method.py", "+ rate + noise", "+ rate - noise")
+    assert set(done.planned()) == COUNTS | TABLE | END
+
+
+def test_the_table_reruns_alone(done: Repository) -> None:
+    done.edit("src/tenfold/papers/toy/table.py", "arm,count", "arm,mean")
+    assert set(done.planned()) == TABLE | END
+
+
+def test_one_value_of_one_arm_reruns_that_arm_and_what_follows(done: Repository) -> None:
+    done.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
+    assert set(done.planned()) == FANCY | TABLE | END
+
+
+def test_swapped_values_are_noticed(done: Repository) -> None:
+    done.edit("config/papers/toy.yaml", "plain: { rate: 1, momentum: 2 }", "plain: { rate: 2, momentum: 1 }")
+    assert set(done.planned()) == PLAIN | TABLE | END
+
+
+def test_a_changed_pin_reruns_what_imports_that_package(done: Repository) -> None:
+    done.edit("requirements.lock", "numpy==2.4.6", "numpy==2.4.7")
+    assert COUNTS <= set(done.planned())
+    done.edit("requirements.lock", "numpy==2.4.7", "numpy==2.4.6")
+    assert done.planned() == []
+    done.edit("requirements.lock", "torchvision==0.26.0", "torchvision==0.27.0")
+    assert done.planned() == []
+
+
+def test_sources_edited_after_the_plan_stop_the_job_in_one_line(repository: Repository) -> None:
+    job = [
+        "python", "-m", "tenfold.papers.toy.table", "--cfg", "{}", "--code", "0000000000000000",
+        "--table", "t.csv", "--claims", "c.json",
+    ]  # fmt: skip
+    done = repository.run(*job, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "the sources of tenfold.papers.toy.table have changed since the plan was made" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "parts"),
+    [
+        ("config/papers/toy.yaml", "rate: 5", "rat: 5", ["config/papers/toy.yaml", "arms.fancy", "'rat'", "momentum, rate"]),
+        ("config/papers/toy.yaml", "rate: 5", "rate: 5e0", ["arms.fancy.rate", "write 5.0e+0"]),
+        ("config/config.yaml", "[toy]", "[toy, gone]", ["config/config.yaml", "'gone' is not a paper", "allowed: toy"]),
+        ("config/config.yaml", "small", "tiny", ["edition", "'tiny' is not allowed", "smoke, small, real, full"]),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_line_with_exit_code_2(
+    repository: Repository, file: str, old: str, new: str, parts: list[str]
+) -> None:
+    repository.edit(file, old, new)
+    done = repository.snakemake("-n", check=False)
+    assert done.returncode == 2
+    line = [line for line in done.stderr.splitlines() if line.startswith("tenfold: ")]
+    assert len(line) == 1
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in line[0]

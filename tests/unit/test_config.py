@@ -1,0 +1,84 @@
+"""Configuration mistakes: one line that names the file, the key and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tenfold import config, workflow
+from tenfold.errors import UserError
+
+SCHEMA = """
+type: object
+additionalProperties: false
+required: [lr]
+properties:
+  lr: { type: number }
+  mode: { enum: [a, b] }
+  deep: { type: object, additionalProperties: false, properties: { n: { type: integer } } }
+"""
+
+
+def message(tmp_path: Path, text: str) -> str:
+    (tmp_path / "x.yaml").write_text(text)
+    (tmp_path / "schema.yaml").write_text(SCHEMA)
+    with pytest.raises(UserError) as caught:
+        config.load_yaml(tmp_path / "x.yaml", tmp_path / "schema.yaml")
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "x.yaml" in text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("lr: 1e-3", ["lr", "'1e-3' is text to YAML", "write 1.0e-3"]),
+        ("lr: 2E5", ["write 2.0e+5"]),
+        ("mode: a", ["'lr' is missing"]),
+        ("lr: 1\nmode: c", ["mode", "'c' is not allowed", "a, b"]),
+        ("lr: 1\ntypo: 2", ["'typo'", "allowed: deep, lr, mode"]),
+        ("lr: 1\ndeep: {m: 1}", ["deep", "'m'", "allowed: n"]),
+        ("lr: 1\ndeep: {n: 1.5}", ["deep.n", "1.5 is not of type integer"]),
+        ("lr: 1\nlr: 2", ["line 2", "'lr' is given twice"]),
+        ("lr: [1", ["line"]),
+    ],
+)
+def test_a_mistake_is_one_clear_line(tmp_path: Path, text: str, parts: list[str]) -> None:
+    shown = message(tmp_path, text)
+    for part in parts:
+        assert part in shown
+
+
+def test_merging_replaces_single_values_and_whole_lists() -> None:
+    base = {"a": {"x": 1, "y": 2}, "b": [1, 2], "c": 3}
+    assert config.merged(base, {"a": {"y": 5}, "b": [9]}) == {"a": {"x": 1, "y": 5}, "b": [9], "c": 3}
+    assert base["a"] == {"x": 1, "y": 2}
+
+
+def test_unknown_names_list_what_is_allowed() -> None:
+    with pytest.raises(UserError, match="'nope' is not a paper; allowed: .*pruning-from-scratch"):
+        config.paper("nope")
+    with pytest.raises(UserError, match="edition: 'huge' is not allowed; allowed: smoke, small, real, full"):
+        config.house({"edition": "huge"})
+    with pytest.raises(UserError, match="'huge' is not an edition; allowed: smoke, small, real, full"):
+        workflow.check_target("huge", "all")
+    with pytest.raises(UserError, match="'nope' is not a paper; allowed: all, "):
+        workflow.check_target("small", "nope")
+
+
+@pytest.mark.parametrize("slug", config.papers())
+def test_every_paper_fits_its_schemas_at_every_edition(slug: str) -> None:
+    assert set(config.paper(slug).editions) == set(config.EDITIONS)
+
+
+@pytest.mark.parametrize(("seeds", "wildcard"), [([0, 1, 2], "s0-2"), ([4], "s4"), ([3, 4], "s3-4")])
+def test_seeds_and_their_wildcard(seeds: list[int], wildcard: str) -> None:
+    assert workflow.seeds_wildcard(seeds) == wildcard
+    assert workflow.seeds_of(wildcard) == seeds
+
+
+def test_seeds_of_one_job_follow_one_another() -> None:
+    with pytest.raises(UserError, match="must follow one another"):
+        workflow.seeds_wildcard([0, 2])
