@@ -1,0 +1,319 @@
+"""What a job has done so far, kept in one file, so that a job that was stopped or killed goes on from there.
+
+A training job is a sequence of fits (`tenfold.training.loop.fit`), one or several for each seed. Its resume file
+holds the results of finished seeds, the end states of the current seed's finished fits, and the state of the fit
+under way. A job that starts again runs the same code; finished seeds are left out, finished fits return at once,
+and the one under way goes on at its last saved step, to the same bytes as if nothing had happened::
+
+    progress = Progress(job)
+    for seed in progress.remaining(cfg["seeds"]):
+        torch.manual_seed(seed)
+        model = compute.place(build(cfg))
+        trained = fit(model, batches, loss, recipe, compute, progress)
+        progress.finish(seed, {"accuracy": ...}, trained.model.state_dict())
+    for seed in cfg["seeds"]:
+        ... progress.results[seed], progress.weights[seed]
+
+The file is a safetensors file: tensors, and JSON in its metadata. Nothing in it is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from tenfold.data.batches import Batches
+from tenfold.errors import UserError
+from tenfold.faults import fault
+from tenfold.files import partial_path, written_whole
+from tenfold.launcher import Job, Stopped
+
+CHECKPOINT_SECONDS = 30.0
+WRITING_SHARE = 0.05  # of the time, at most, goes into writing checkpoints
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The state of a fit, as tensors and JSON."""
+
+    facts: dict[str, Any]
+    tensors: Tensors
+
+
+@dataclass
+class FitState:
+    """Everything that the rest of a fit depends on.
+
+    Attributes:
+        model: the net that is trained.
+        optimiser: with its momenta.
+        batches: with their order, position and generator.
+        average: the moving average of the weights, if there is one.
+        step: steps taken; epoch and learning rate follow from it.
+        sums: for each named loss, its sum over the examples of the current epoch.
+        examples: examples seen in the current epoch.
+        seconds: time spent on them.
+        history: a row for each finished epoch.
+        times: seconds and rate of each finished epoch.
+        kept: weights after those epochs (counted from 1) whose weights are to be kept.
+    """
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    batches: Batches
+    average: nn.Module | None = None
+    step: int = 0
+    sums: Tensors = field(default_factory=dict)
+    examples: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    times: list[dict[str, Any]] = field(default_factory=list)
+    kept: dict[int, Tensors] = field(default_factory=dict)
+
+    def save(self) -> Saved:
+        """A copy of the state, with that of torch's default generators, which dropout draws from."""
+        optimiser = self.optimiser.state_dict()
+        numbers: dict[str, dict[str, Any]] = {}
+        tensors: Tensors = {}
+        for index, values in optimiser["state"].items():
+            tensors |= _under(f"optimiser/{index}", {k: v for k, v in values.items() if isinstance(v, Tensor)})
+            numbers[str(index)] = {k: v for k, v in values.items() if not isinstance(v, Tensor)}
+        tensors |= _under("model", self.model.state_dict())
+        tensors |= _under("batches", self.batches.state())
+        tensors |= _under("sums", self.sums)
+        tensors["random/cpu"] = torch.get_rng_state()
+        if torch.cuda.is_initialized():
+            tensors["random/cuda"] = torch.cuda.get_rng_state()
+        if self.average is not None:
+            tensors |= _under("average", self.average.state_dict())
+        for epoch, weights in self.kept.items():
+            tensors |= _under(f"kept/{epoch}", weights)
+        facts = {
+            "step": self.step,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "history": self.history,
+            "times": self.times,
+            "kept": list(self.kept),
+            "sums": list(self.sums),
+            "optimiser": {"numbers": numbers, "groups": optimiser["param_groups"]},
+        }
+        return Saved(json.loads(json.dumps(facts)), {name: _on_cpu(tensor) for name, tensor in tensors.items()})
+
+    def restore(self, saved: Saved) -> None:
+        """Goes back to a saved state."""
+        facts, tensors = saved.facts, saved.tensors
+        self.step, self.examples, self.seconds = facts["step"], facts["examples"], facts["seconds"]
+        self.history, self.times = list(facts["history"]), list(facts["times"])
+        self.kept = {epoch: _below(f"kept/{epoch}", tensors) for epoch in facts["kept"]}
+        self.model.load_state_dict(_below("model", tensors))
+        self._restore_optimiser(facts["optimiser"], tensors)
+        self.batches.restore(_below("batches", tensors))
+        device = next(self.model.parameters()).device
+        sums = _below("sums", tensors)
+        self.sums = {name: sums[name].to(device, copy=True) for name in facts["sums"]}
+        if self.average is not None:
+            self.average.load_state_dict(_below("average", tensors))
+        torch.set_rng_state(tensors["random/cpu"])
+        if "random/cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random/cuda"])
+
+    def _restore_optimiser(self, facts: dict[str, Any], tensors: Tensors) -> None:
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        state: dict[int, dict[str, Any]] = {}
+        for index, numbers in facts["numbers"].items():
+            values = _below(f"optimiser/{index}", tensors)
+            state[int(index)] = numbers | {k: _laid_out_as(parameters[int(index)], v) for k, v in values.items()}
+        self.optimiser.load_state_dict({"state": state, "param_groups": facts["groups"]})
+
+
+class Progress:
+    """How far a job has come, and the resume file that remembers it.
+
+    Attributes:
+        results: what `finish` was given for each finished part of the job.
+        weights: the tensors that it was given.
+
+    Args:
+        job: the running job, after `tenfold.training.compute.start`, so that its identity is complete.
+
+    Raises:
+        UserError: there is a resume file, but of another cfg, code, device or precision, or a damaged one.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.results: dict[Any, Any] = {}
+        self.weights: dict[Any, Tensors] = {}
+        self._fits: list[Saved] = []  # of the current part of the job, in order
+        self._entered = 0  # how many of them this process has come to
+        self._written = time.monotonic()
+        self._writing_seconds = 0.0
+        self._steps_since = 0
+        _remove_partial_files(job.resume)
+        if job.resume.exists():
+            self._read()
+
+    def remaining(self, parts: Iterable[Any]) -> Iterator[Any]:
+        """Those parts of the job (seeds, mostly; integers or strings) that are not finished, in order."""
+        for part in parts:
+            if part not in self.results:
+                yield part
+
+    def finish(self, part: Any, result: Any, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Notes a part of the job as finished, with its result (JSON) and its weights, and saves.
+
+        The states of its fits are dropped.
+        """
+        self.results[part] = json.loads(json.dumps(result))
+        self.weights[part] = _copied(weights or {})
+        self._fits, self._entered = [], 0
+        self._write(None)
+        if self.job.stop_requested:
+            raise Stopped
+
+    def begin(self, state: FitState) -> None:
+        """Gives a fit that starts the state in which an earlier process left it, if one did."""
+        if self._entered < len(self._fits):
+            state.restore(self._fits[self._entered])
+            if self._entered == len(self._fits) - 1:
+                self.job.say(f"goes on after step {state.step}, from {self.job.resume}")
+        self._entered += 1
+
+    def after_step(self, state: FitState) -> None:
+        """Saves when it is time to, or when the job is asked to stop, which it then does."""
+        self._steps_since += 1
+        if self.job.stop_between_steps():
+            self._write(state)
+            self.job.say(f"stopped after step {state.step}; the same command goes on from {self.job.resume}")
+            raise Stopped
+        if self._is_due():
+            self._write(state)
+
+    def end(self, state: FitState) -> None:
+        """Keeps the end state of a fit until its part of the job is finished."""
+        self._fits[self._entered - 1 :] = [state.save(), *self._fits[self._entered :]]
+
+    def _is_due(self) -> bool:
+        steps = os.environ.get("TENFOLD_CHECKPOINT_STEPS")
+        if steps is not None:
+            return self._steps_since >= int(steps)
+        seconds = float(os.environ.get("TENFOLD_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
+        return time.monotonic() - self._written >= max(seconds, self._writing_seconds / WRITING_SHARE)
+
+    def _write(self, state: FitState | None) -> None:
+        """Replaces the resume file; ``state`` is that of the fit under way."""
+        started = time.monotonic()
+        fits = self._fits if state is None else [*self._fits[: self._entered - 1], state.save()]
+        facts = {
+            "identity": self.job.identity,
+            "results": list(self.results.items()),
+            "fits": [fit.facts for fit in fits],
+        }
+        tensors: Tensors = {}
+        for index, weights in enumerate(self.weights.values()):
+            tensors |= _under(f"weights/{index}", weights)
+        for index, fit in enumerate(fits):
+            tensors |= _under(f"fits/{index}", fit.tensors)
+        _write_whole(self.job.resume, save(tensors, {"tenfold": json.dumps(facts)}))
+        self._written = time.monotonic()
+        self._writing_seconds = self._written - started
+        self._steps_since = 0
+
+    def _read(self) -> None:
+        path = self.job.resume
+        try:
+            with safe_open(path, "pt") as file:
+                facts = json.loads(file.metadata()["tenfold"])
+            tensors = load_file(path)
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+            raise UserError(f"{path} is not a whole resume file: delete it, and the job starts afresh") from None
+        _check_identity(path, facts["identity"], self.job.identity)
+        for index, (part, result) in enumerate(facts["results"]):
+            self.results[part] = result
+            self.weights[part] = _below(f"weights/{index}", tensors)
+        self._fits = [Saved(fit, _below(f"fits/{index}", tensors)) for index, fit in enumerate(facts["fits"])]
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], facts: dict[str, Any] | None = None) -> None:
+    """Writes weights as a safetensors file: equal content, equal bytes.
+
+    Args:
+        path: where.
+        weights: a net's state_dict, or any named tensors.
+        facts: what else belongs to them, as JSON.
+    """
+    # One metadata key only: safetensors writes several of them in random order.
+    metadata = {"tenfold": json.dumps(facts, sort_keys=True)} if facts else None
+    with written_whole(path) as partial:
+        partial.write_bytes(save(_copied(weights), metadata))
+
+
+def load_weights(path: Path) -> Tensors:
+    """The tensors of a safetensors file, on the CPU."""
+    return load_file(path)
+
+
+def _check_identity(path: Path, written: dict[str, str], now: dict[str, str]) -> None:
+    differing = [key for key in sorted(written.keys() | now.keys()) if written.get(key) != now.get(key)]
+    if differing:
+        named = [
+            f"{key} ({written.get(key)} then, {now.get(key)} now)" if key in ("device", "precision") else key
+            for key in differing
+        ]
+        raise UserError(
+            f"{path} was left by a job that differs in {', '.join(named)}: delete it, and the job starts afresh"
+        )
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    with written_whole(path) as partial, partial.open("wb") as file:
+        half = len(content) // 2
+        file.write(content[:half])
+        file.flush()
+        fault("checkpoint-write")
+        file.write(content[half:])
+
+
+def _remove_partial_files(path: Path) -> None:
+    """Removes what processes that were killed while they wrote ``path`` left behind."""
+    pattern = partial_path(path).name.replace(str(os.getpid()), "*")
+    for partial in path.parent.glob(pattern):
+        partial.unlink(missing_ok=True)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    start = prefix + "/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _on_cpu(tensor: Tensor) -> Tensor:
+    """A copy of its own in main memory, in the order of its indices, as safetensors wants it."""
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> Tensors:
+    return {name: _on_cpu(tensor) for name, tensor in tensors.items()}
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """A copy of ``value`` in the memory order of its parameter (safetensors knows only one order)."""
+    if value.shape != parameter.shape:
+        return value.clone()
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

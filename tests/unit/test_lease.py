@@ -1,0 +1,97 @@
+"""Leases: no two processes hold one device at a time, and a killed one holds none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tenfold import lease
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from tenfold.lease import lease_device
+folder = Path(sys.argv[1])
+held = lease_device(sys.argv[2].split(","), lambda line: print(line, file=sys.stderr, flush=True), folder)
+assert os.environ["CUDA_VISIBLE_DEVICES"] == held.device
+mark = folder / f"{held.device}.busy"
+mark.touch(exist_ok=False)  # fails if another process is between these two lines with the same device
+print(held.device, flush=True)
+sys.stdin.readline() if sys.argv[3] == "until-told" else time.sleep(0.05)
+mark.unlink()
+"""
+
+
+def hold(folder: Path, devices: str, how: str) -> subprocess.Popen[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
+    return subprocess.Popen([sys.executable, "-c", HOLD, str(folder), devices, how], env=env, text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+
+
+def line_of(process: subprocess.Popen[str], stream: str = "stdout") -> str:
+    line: str = getattr(process, stream).readline()
+    return line.strip()
+
+
+@pytest.fixture(autouse=True)
+def no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "_held", None)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def test_six_processes_share_two_devices(tmp_path: Path) -> None:
+    processes = [hold(tmp_path, "0,1", "briefly") for _ in range(6)]
+    ends = [(process.communicate(timeout=60), process.returncode) for process in processes]
+    assert [code for _, code in ends] == [0] * 6, ends
+    assert {out.strip() for (out, _), _ in ends} <= {"0", "1"}
+
+
+def test_waits_says_who_holds_and_gets_the_device_of_a_killed_process(tmp_path: Path) -> None:
+    first = hold(tmp_path, "0,1", "until-told")
+    assert line_of(first) == "0"
+    second = hold(tmp_path, "0,1", "until-told")
+    assert line_of(second) == "1"
+    third = hold(tmp_path, "0,1", "until-told")
+    assert line_of(third, "stderr") == (
+        f"waiting for a GPU: all are taken (0 by process {first.pid}, 1 by process {second.pid})"
+    )
+    (tmp_path / "0.busy").unlink()
+    first.send_signal(signal.SIGKILL)
+    assert line_of(third) == "0"
+    for process in (first, second, third):
+        process.communicate("\n", timeout=60)
+    assert [first.returncode, second.returncode, third.returncode] == [-signal.SIGKILL, 0, 0]
+
+
+def test_a_process_keeps_its_one_lease(tmp_path: Path) -> None:
+    first = lease.lease_device(["0"], print, tmp_path)
+    assert first is not None
+    assert lease.lease_device(["0"], print, tmp_path) is first
+    first.release()
+    again = lease.lease_device(["0"], print, tmp_path)
+    assert again is not None
+    assert again is not first
+    again.release()
+
+
+def test_slurm_chooses_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    assert lease.lease_device(["0"], print, tmp_path / "none") is None
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "count", "expected"),
+    [(None, 3, ["0", "1", "2"]), ("2, 3", 2, ["2", "3"]), ("", 0, []), ("-1", 0, []), ("GPU-a/b", 1, ["GPU-a/b"])],
+)
+def test_visible_devices(monkeypatch: pytest.MonkeyPatch, named: str | None, count: int, expected: list[str]) -> None:
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert lease.visible_devices(count) == expected
