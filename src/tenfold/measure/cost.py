@@ -28,12 +28,12 @@ class Cost:
 
 def conv_macs(module: nn.Module, _input: Tensor, output: Tensor) -> int:
     """Kernel size x input channels per group, for every output element."""
-    return output.numel() * math.prod(module.weight.shape[1:])  # type: ignore[arg-type, index, union-attr]
+    return output.numel() * math.prod(module.get_parameter("weight").shape[1:])
 
 
-def linear_macs(module: nn.Module, _input: Tensor, output: Tensor) -> int:
+def linear_macs(_module: nn.Module, input: Tensor, output: Tensor) -> int:
     """Input features, for every output element."""
-    return output.numel() * module.in_features  # type: ignore[operator, return-value]
+    return output.numel() * input.shape[-1]
 
 
 def input_elements(_module: nn.Module, input: Tensor, _output: Tensor) -> int:
@@ -57,9 +57,7 @@ WITH_AVERAGE_POOLS: Convention = {
 """Also the input elements of average-pool modules, as the counter of "Pruning from Scratch" does (3102332)."""
 
 
-def cost(
-    build: Callable[[], nn.Module], input_size: Sequence[int], convention: Convention = CONV_AND_LINEAR
-) -> Cost:
+def cost(build: Callable[[], nn.Module], input_size: Sequence[int], convention: Convention = CONV_AND_LINEAR) -> Cost:
     """The cost of a net for one input.
 
     Args:

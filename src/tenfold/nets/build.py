@@ -42,10 +42,11 @@ def build(net: Mapping[str, Any]) -> nn.Module:
     allowed = list(inspect.signature(module.build).parameters)[1:]
     for option in options:
         _known(f"option of {name}", option, allowed)
-    return module.build(name, **options)
+    built: nn.Module = module.build(name, **options)
+    return built
 
 
 def _known(what: str, given: Any, allowed: Iterable[str]) -> str:
     if given not in allowed:
         raise UserError(f"net: {given!r} is no {what}; allowed: {', '.join(allowed)}")
-    return given
+    return str(given)

@@ -22,7 +22,7 @@ class PrunableNet(nn.Module):
     @property
     def widths(self) -> list[int]:
         """The number of channels of each prunable layer."""
-        return [self.get_submodule(name).num_features for name in self.prunable]  # type: ignore[misc]
+        return [self.get_parameter(f"{name}.weight").numel() for name in self.prunable]
 
 
 def conv_bn(

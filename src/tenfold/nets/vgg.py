@@ -47,7 +47,7 @@ class CifarVGG(PrunableNet):
         init_convs(self)
         init_linears(self)
         for name in self.prunable:
-            nn.init.constant_(self.get_submodule(name).weight, 0.5)  # type: ignore[arg-type]
+            nn.init.constant_(self.get_parameter(f"{name}.weight"), 0.5)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (N, classes) of images (N, 3, 32, 32)."""
