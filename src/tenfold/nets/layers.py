@@ -1,0 +1,75 @@
+"""Parts that the net families share: a conv block, initialisation, and what makes a net prunable."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import nn
+
+from tenfold.errors import UserError
+
+
+class PrunableNet(nn.Module):
+    """A net whose channel counts can be chosen layer by layer.
+
+    Attributes:
+        prunable: names of the BatchNorm layers whose channels may be pruned, in the order of the forward pass.
+    """
+
+    prunable: list[str]
+
+    @property
+    def widths(self) -> list[int]:
+        """The number of channels of each prunable layer."""
+        return [self.get_parameter(f"{name}.weight").numel() for name in self.prunable]
+
+
+def conv_bn(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    stride: int = 1,
+    groups: int = 1,
+    activation: type[nn.Module] | None = nn.ReLU,
+) -> nn.Sequential:
+    """Convolution without bias (map size kept at stride 1), BatchNorm and, unless None, an in-place activation."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["conv"] = nn.Conv2d(
+        in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+    )
+    layers["bn"] = nn.BatchNorm2d(out_channels)
+    if activation is not None:
+        layers["act"] = activation(inplace=True)
+    return nn.Sequential(layers)
+
+
+def init_convs(net: nn.Module) -> None:
+    """Draws every convolution from N(0, 2 / (k * k * C_out)), depthwise ones too (He et al. 2015, fan-out)."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def init_linears(net: nn.Module) -> None:
+    """Draws every linear weight from N(0, 0.01^2) and sets the biases to 0."""
+    for module in net.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01)
+            nn.init.zeros_(module.bias)
+
+
+def chosen_widths(name: str, widths: Sequence[int] | None, standard: Sequence[int]) -> list[int]:
+    """The explicit widths if there are any, else the standard ones.
+
+    Raises:
+        UserError: not one positive whole number per prunable layer.
+    """
+    if widths is None:
+        widths = standard
+    if len(widths) != len(standard):
+        raise UserError(f"net {name}: {len(widths)} widths given, {len(standard)} needed: one for each prunable layer")
+    for index, width in enumerate(widths):
+        if not isinstance(width, int) or width < 1:
+            raise UserError(f"net {name}: widths[{index}] is {width!r}, it must be a whole number of at least 1")
+    return list(widths)
