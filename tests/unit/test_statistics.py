@@ -177,9 +177,11 @@ def test_two_samples_by_hand() -> None:
 def test_printed_resolution_is_always_allowed_and_single_values_are_not_judged() -> None:
     steady, close = Summary(90.0, 0.0, 3), Summary(90.01, 0.0, 3)
     judged = compare_samples(steady, close, resolution=0.0101)
-    assert judged is not None and judged.same
+    assert judged is not None
+    assert judged.same
     judged = compare_samples(steady, close, resolution=0.001)
-    assert judged is not None and not judged.same
+    assert judged is not None
+    assert not judged.same
     assert compare_samples(summary([90.0]), steady, resolution=1.0) is None
     assert compare_samples(steady, summary([90.0]), resolution=1.0) is None
 
