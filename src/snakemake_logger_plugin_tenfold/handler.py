@@ -96,7 +96,9 @@ class LogHandler(LogHandlerBase):
     def failure(self, record: LogRecord) -> str:
         """A failed job in one line, then the last lines of its log."""
         says = record.__dict__
-        status = next((status for words, status in self.failed_commands.items() if str(says["shellcmd"]) in words), None)
+        status = next(
+            (status for words, status in self.failed_commands.items() if str(says["shellcmd"]) in words), None
+        )
         why = says["rule_msg"] or status
         line = self.progress.fail(says["jobid"], says["rule_name"], why, says["log"], record.created)
         return "\n".join([line, *(f"    {last}" for path in says["log"] for last in last_lines(Path(path)))])

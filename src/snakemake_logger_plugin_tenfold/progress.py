@@ -10,7 +10,7 @@ from statistics import fmean
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A job that has started: its rule, how lines name it, when it started (seconds), and whether it only names files."""
+    """A job that has started, at some second. A target is a job that only names files."""
 
     rule: str
     name: str
@@ -48,7 +48,7 @@ class Progress:
     def start(
         self, jobid: int, rule: str, wildcards: Mapping[str, str], now: float, *, is_target: bool = False
     ) -> str | None:
-        """Notes that a job has started, perhaps once more after a failure. A target has no line: it only names files."""
+        """Notes that a job has started, perhaps once more after a failure. A target has no line."""
         name = " ".join([rule, *(f"{wildcard}={value}" for wildcard, value in wildcards.items())])
         self._running[jobid] = RunningJob(rule, name, now, is_target)
         self._failed.pop(jobid, None)

@@ -110,9 +110,7 @@ def test_a_failure_is_one_line_with_the_end_of_its_log(workflow: Path) -> None:
     assert run.returncode == 1
     shown = lines(run.stderr)
     failed = next(index for index, line in enumerate(shown) if "FAILED" in line)
-    assert re.fullmatch(
-        r"\[1/2\] FAILED broken after \d\.\d s \(exit status 2\); log: logs/broken\.log", shown[failed]
-    )
+    assert re.fullmatch(r"\[1/2\] FAILED broken after \d\.\d s \(exit status 2\); log: logs/broken\.log", shown[failed])
     assert shown[failed + 1 : -1] == [f"    {number}" for number in range(30, 41)] + ["    tenfold: no such dataset"]
     assert shown[-1] == "1 of 2 jobs done, 1 failed: broken"
     for noise in ("Traceback", "CalledProcessError", "WorkflowError", "RuleException"):
