@@ -1,0 +1,60 @@
+# Tenfold: `make` lists what there is. PYTHON chooses the interpreter of .venv, as in `make PYTHON=python3.12 reproduce`.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+WORKERS ?= 2
+# What is computed: PAPER (a slug; all papers without it) at EDITION (that of config/config.yaml without it).
+TARGET = $(if $(EDITION),$(EDITION)/)$(or $(PAPER),all)
+READY := .venv/.ready
+BIN := .venv/bin
+CODE := src scripts tests
+RULES := Snakefile workflow/rules
+
+.PHONY: help reproduce report record test test-all test-gpu check fmt lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small PAPER=sge
+	@$(BIN)/snakemake $(TARGET)
+
+report: $(READY) ## build/report.html: Snakemake's report of what was computed, readable offline
+	@mkdir -p build && $(BIN)/snakemake $(TARGET) --report build/report.html
+
+record: $(READY) ## put what was computed on record: tables, figures, claims, checksums
+	@$(BIN)/tenfold record $(PAPER)
+
+test: $(READY) ## the tests (about 10 minutes on 2 cores)
+	@$(BIN)/pytest -n $(WORKERS)
+
+test-all: $(READY) ## the tests with the slow ones
+	@$(BIN)/pytest -n $(WORKERS) -m "not gpu and not slurm and not remote and not browser"
+
+test-gpu: $(READY) ## the tests that need a GPU
+	@$(BIN)/pytest -m gpu
+
+check: $(READY) ## style, types, spelling, rules, and the guards of the repository
+	@$(BIN)/ruff check --quiet $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
+	@$(BIN)/snakefmt --check $(RULES) && $(BIN)/python scripts/lint_workflow.py
+	@$(BIN)/codespell && $(BIN)/mypy --no-error-summary
+	@$(BIN)/python scripts/check_repository.py
+
+fmt: $(READY) ## put Python and rules into their form
+	@$(BIN)/ruff check --fix --quiet $(CODE); $(BIN)/ruff format --quiet $(CODE); $(BIN)/snakefmt $(RULES)
+
+lock: ## pin all packages anew, with hashes, from pyproject.toml
+	@$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv
+	@build/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements.lock
+
+clean: ## remove caches and reports, nothing that was computed
+	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis && find src tests scripts -name __pycache__ -exec rm -rf {} +
+
+# The environment: once, and again when the lock has changed.
+$(READY): requirements.lock
+	@$(PYTHON) scripts/check_python.py
+	@echo "Setting up .venv from requirements.lock: a download of about 3 GB, 1 to 3 minutes ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,125 @@
+"""The logger that Snakemake loads: plain lines while jobs run, Snakemake's own words for everything else."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import deque
+from logging import LogRecord
+from pathlib import Path
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from snakemake_logger_plugin_tenfold.progress import Progress
+
+LAST_LINES = 12  # of a failed job's log
+
+# What Snakemake says at every start and end, of which a reader learns nothing. Other messages are shown as they are.
+SMALL_TALK = (
+    "Assuming unrestricted shared filesystem usage",
+    "Building DAG of jobs",
+    "Using shell:",
+    "Select jobs to execute",
+    "Shutting down, this might take some time",
+    "Exiting because a job execution failed",
+    "Complete log(s):",
+    "Elapsed time:",
+)
+COMMAND_FAILED = re.compile(r"exit status \d+")
+RUN_FAILED = "At least one job did not complete successfully"
+
+
+class LogHandler(LogHandlerBase):
+    """Shows a run's progress on the stream that Snakemake itself would use.
+
+    A dry run and ``--verbose`` keep Snakemake's own display (jobs with their reasons), less the banner.
+    """
+
+    def __post_init__(self) -> None:
+        """Chooses the stream and the display."""
+        settings = self.common_settings
+        self.stream = sys.stdout if settings.stdout else sys.stderr
+        self.plain = not (settings.dryrun or settings.verbose or settings.debug_dag)
+        self.progress = Progress()
+        self.failed_commands: dict[str, str] = {}  # Snakemake's words on a command -> its exit status
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = False  # Snakemake's filter: --quiet and --printshellcmds keep their meaning
+    has_formatter = False  # Snakemake's formatter, for what is not put into plain lines here
+    needs_rulegraph = False
+
+    def emit(self, record: LogRecord) -> None:
+        """Writes the lines for one of Snakemake's messages, or nothing."""
+        try:
+            text = self.lines(record) if self.plain else self.own_words(record)
+            if text:
+                self.stream.write(text + "\n")
+                self.stream.flush()
+        except BrokenPipeError:  # the reader has left, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+        except Exception:
+            self.handleError(record)
+
+    def own_words(self, record: LogRecord) -> str | None:
+        """A message as Snakemake words it, or None for its banner and for messages without text."""
+        if getattr(record, "event", None) == LogEvent.WORKFLOW_STARTED:
+            return None
+        text = self.format(record)
+        return None if text == "None" else text
+
+    def lines(self, record: LogRecord) -> str | None:
+        """A message in plain lines, or None where there is nothing to say."""
+        says, now = record.__dict__, record.created
+        match says.get("event"):
+            case LogEvent.RUN_INFO:
+                return self.progress.plan(says["stats"])
+            case LogEvent.JOB_INFO:
+                wildcards, is_target = says["wildcards"], not says["output"]
+                return self.progress.start(says["jobid"], says["rule_name"], wildcards, now, is_target=is_target)
+            case LogEvent.JOB_FINISHED:
+                return self.progress.finish(says["job_id"], now)
+            case LogEvent.JOB_ERROR:
+                return self.failure(record)
+            case LogEvent.ERROR:
+                return self.error(record)
+            case LogEvent.PROGRESS:
+                return self.progress.summary(now) if says["done"] == says["total"] else None
+            case LogEvent.JOB_STARTED | LogEvent.RESOURCES_INFO:
+                return None
+            case _:
+                text = self.own_words(record)
+                return None if text is None or text.startswith(SMALL_TALK) else text
+
+    def failure(self, record: LogRecord) -> str:
+        """A failed job in one line, then the last lines of its log."""
+        says = record.__dict__
+        status = next(
+            (status for words, status in self.failed_commands.items() if str(says["shellcmd"]) in words), None
+        )
+        why = says["rule_msg"] or status
+        line = self.progress.fail(says["jobid"], says["rule_name"], why, says["log"], record.created)
+        return "\n".join([line, *(f"    {last}" for path in says["log"] for last in last_lines(Path(path)))])
+
+    def error(self, record: LogRecord) -> str | None:
+        """An error of the whole run; what a failed job's own line says is not said twice."""
+        words, exception = self.format(record), record.__dict__["exception"]
+        if RUN_FAILED in words and self.progress.failed:
+            return self.progress.summary(record.created)
+        if exception == "RuleException" and (found := COMMAND_FAILED.search(words)):
+            self.failed_commands[words] = found[0]
+            return None
+        if exception == "UserError":  # a mistake in the configuration, found while the rules were read
+            return f"tenfold: {words.splitlines()[1]}"
+        return words
+
+
+def last_lines(log: Path) -> list[str]:
+    """The last lines of a log; none where it was not written."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            return [line.rstrip() for line in deque(file, LAST_LINES)]
+    except FileNotFoundError:
+        return []
