@@ -8,7 +8,7 @@ from tenfold.data.images import load
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.nets.build import build
-from tenfold.papers.pruning_from_scratch.common import batches, evaluation, write_course
+from tenfold.papers.pruning_from_scratch.common import batches, evaluation, fit_and_validation, write_course
 from tenfold.papers.pruning_from_scratch.train import rows_by_seed
 from tenfold.training.checkpoint import Progress
 from tenfold.training.compute import start
@@ -26,7 +26,7 @@ def choose(
     """Trains every candidate once without the validation images; the most accurate one on these becomes all seeds' structure."""
     compute = start(cfg["compute"], job)
     images = load(data)
-    fitting, validation = images.train.split(cfg["validation"])
+    fitting, validation = fit_and_validation(images.train, cfg["validation"])
     recipe = Recipe.from_cfg(cfg["recipe"])
     rows = {seed: row for path in candidates for seed, row in rows_by_seed(path, cfg["ratio"]).items()}
 

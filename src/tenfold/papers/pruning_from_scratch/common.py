@@ -24,6 +24,11 @@ def net_cost(net: Cfg) -> Cost:
     return cost(lambda: build(net), IMAGE, WITH_AVERAGE_POOLS)
 
 
+def fit_and_validation(train: Images, validation: int) -> tuple[Images, Images]:
+    """The training images without the last ``validation`` ones, in official order, and those."""
+    return train[:-validation], train[-validation:]
+
+
 def batches(cfg: Cfg, images: Images, batch_size: int, seed: int, device: torch.device) -> Batches:
     """Augmented training batches; equal seeds give equal order and augmentation in every arm."""
     return image_batches(images.images, images.labels, batch_size=batch_size, seed=seed, device=device, **cfg["images"])

@@ -8,7 +8,14 @@ from tenfold.data.images import load
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.nets.build import build
-from tenfold.papers.pruning_from_scratch.common import accuracy_on, batches, by_seed, net_cost, write_course
+from tenfold.papers.pruning_from_scratch.common import (
+    accuracy_on,
+    batches,
+    by_seed,
+    fit_and_validation,
+    net_cost,
+    write_course,
+)
 from tenfold.training.checkpoint import Progress, save_weights
 from tenfold.training.compute import start
 from tenfold.training.loop import fit
@@ -24,7 +31,7 @@ def pretrain(cfg: Cfg, job: Job, *, data: Input, weights: Output, summary: Outpu
     """
     compute = start(cfg["compute"], job)
     images = load(data)
-    fitting, validation = images.train.split(cfg["validation"])
+    fitting, validation = fit_and_validation(images.train, cfg["validation"])
     net = {**cfg["net"], "classes": len(images.classes)}
     recipe = Recipe.from_cfg(cfg["recipe"])
     macs = net_cost(net).macs
@@ -48,7 +55,7 @@ def pretrain(cfg: Cfg, job: Job, *, data: Input, weights: Output, summary: Outpu
             "seed": seed,
             "validation_accuracy": trained.history[-1]["validation_accuracy"],
             "steps": trained.history[-1]["step"],
-            "images": recipe.epochs * len(fitting.labels),
+            "images": recipe.epochs * len(fitting),
             "macs_per_image": macs,
         }
         kept = {f"pretrained-e{epoch}/{name}": t for epoch, state in trained.kept.items() for name, t in state.items()}

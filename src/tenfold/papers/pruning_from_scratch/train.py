@@ -60,7 +60,7 @@ def train(
             "macs": cost.macs,
             "params": cost.params,
             "epochs": recipe.epochs,
-            "images": recipe.epochs * len(images.train.labels),
+            "images": recipe.epochs * len(images.train),
         }
         result = {"row": row, "history": trained.history, "times": trained.times}
         progress.finish(seed, result, trained.model.state_dict())
@@ -75,7 +75,7 @@ def train(
             "data": images.name,
             "device": compute.device.type,
             "precision": compute.precision,
-            "test_images": len(images.test.labels),
+            "test_images": len(images.test),
             "standard_macs": net_cost(cfg["standard"]).macs,
             "rows": [result["row"] for result in results],
         },
