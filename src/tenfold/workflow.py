@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from tenfold import config
+from tenfold.data import registry
 from tenfold.errors import UserError
 from tenfold.files import canonical_json
 from tenfold.provenance import digest
@@ -53,7 +54,13 @@ class Edition:
     @property
     def data(self) -> Cfg:
         """The edition's dataset as part of a job's cfg: its name and what fixes its bytes."""
-        return dataset_cfg(self.settings["data"])
+        return registry.cfg_of(self.settings["data"])
+
+    @property
+    def data_shown(self) -> Cfg:
+        """What tables and figures say of the data: the dataset's name, and what it stands in for."""
+        entry = registry.dataset(self.settings["data"])
+        return {"name": entry.name, "stands_in_for": entry.stands_in_for}
 
     @property
     def seed_groups(self) -> list[str]:
@@ -77,13 +84,6 @@ def seeds_of(wildcard: str) -> list[int]:
     """``s0-2`` -> ``[0, 1, 2]``."""
     first, _, last = wildcard.removeprefix("s").partition("-")
     return list(range(int(first), int(last or first) + 1))
-
-
-def dataset_cfg(name: str) -> Cfg:
-    """A dataset as part of a job's cfg: its name and what fixes the bytes of its prepared file."""
-    from tenfold.data import registry
-
-    return {"name": name, **registry.cfg_of(name)}
 
 
 def prepared(name: str) -> str:
@@ -125,7 +125,7 @@ class House:
 
     def dataset_cfg(self, wildcards: Wildcards) -> str:
         """The cfg of the job that prepares a dataset."""
-        return canonical_json({"dataset": dataset_cfg(wildcards.dataset)})
+        return canonical_json({"dataset": registry.cfg_of(wildcards.dataset)})
 
     def dataset_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that prepares a dataset."""

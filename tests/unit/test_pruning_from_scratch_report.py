@@ -14,7 +14,7 @@ import pytest
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
 from tenfold.papers.pruning_from_scratch import figures, grid, results, tables, verdicts
-from tenfold.workflow import House, Paper
+from tenfold.workflow import House, Paper, seeds_of
 
 NET = "vgg16-c8"
 STANDARD = 1_000_000
@@ -30,7 +30,6 @@ def paper() -> Paper:
 def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
     """Files as the training stages of ``small`` would leave them, with known numbers."""
     edition = paper.edition("small")
-    edition = type(edition)(**{**edition.__dict__})
     rng = np.random.default_rng(0)
     cfg = {"edition": "small", **grid.report(edition, None)}
     wildcards = SimpleNamespace(edition="small")
@@ -48,12 +47,8 @@ def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
         write_json(path, {"device": "cpu", "precision": "fp32", "standard_macs": STANDARD, "rows": rows})
     for path in local(grid.structures(edition, wildcards)):
         base = 10 * np.arange(1, 14)
-        seeds = range(10) if "random-init" in path.parts else cfg["seeds"]
-        first, last = (int(n) for n in (path.stem.removeprefix("s") + "-" + path.stem.removeprefix("s")).split("-")[::1][:2])
         rows = []
-        for seed in seeds:
-            if not first <= seed <= last:
-                continue
+        for seed in seeds_of(path.stem):
             noise = 0 if path.parts[-2].startswith("pretrained") else 30
             for ratio in cfg["budgets"]:
                 widths = np.maximum(1, base + rng.integers(-noise, noise + 1, 13)).tolist()
@@ -63,10 +58,9 @@ def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
         write_json(path, {"rows": rows})
     for path in local(grid.searches(edition, wildcards)):
         factor = 4 if "pretrain" in path.parts else 1
-        first, _, last = path.stem.removeprefix("s").partition("-")
         rows = [
             {"seed": seed, "steps": 10 * factor, "images": 100 * factor, "macs_per_image": 7}
-            for seed in range(int(first), int(last or first) + 1)
+            for seed in seeds_of(path.name.partition(".")[0])
         ]
         write_json(path, {"rows": rows})
     for path in local(grid.search_times(edition, wildcards)):
@@ -121,7 +115,7 @@ def test_the_accuracy_table_has_every_arm_with_mean_sd_and_budget(made: dict[str
     assert float(pruned["saved"]) == pytest.approx(50.0)
     assert pruned["accuracy.published"] == "not recovered"
     text = (tmp_path / "out/accuracy.md").read_text()
-    assert "shapes-10 (stand-in for cifar-10)" in text
+    assert "shapes-10 (stand-in for CIFAR-10)" in text
     assert "66.10 ± 0.10 (n 3)" in text
 
 

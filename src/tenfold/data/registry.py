@@ -53,6 +53,7 @@ class Dataset:
         sha256: of the prepared file.
         access: what is needed to get it, where that is more than a download.
         stand_in: the generated dataset that takes its place in small editions.
+        stands_in_for: the real dataset that a generated one takes the place of.
         homepage: the publisher's page.
         citation: what to cite.
     """
@@ -66,6 +67,7 @@ class Dataset:
     sha256: str | None = None
     access: str | None = None
     stand_in: str | None = None
+    stands_in_for: str | None = None
     homepage: str | None = None
     citation: str | None = None
 

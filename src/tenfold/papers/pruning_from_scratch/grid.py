@@ -35,10 +35,8 @@ def split_arm(arm: str) -> tuple[str, float | None]:
     return (kind, float(ratio)) if kind else (arm, None)
 
 
-def sources(edition: Edition, net: str) -> list[str]:
-    """What gates are learned on: random weights, and the checkpoints of a pre-training where an arm needs one."""
-    if "pretrained" not in edition.settings["nets"][net]["arms"]:
-        return [RANDOM_INIT]
+def sources(edition: Edition) -> list[str]:
+    """What gates are learned on: random weights, and the checkpoints of a pre-training."""
     return [RANDOM_INIT, *(f"pretrained-e{epoch}" for epoch in edition.settings["pretrain"]["checkpoints"])]
 
 
@@ -101,7 +99,7 @@ def structures(edition: Edition, _wildcards: Wildcards) -> list[str]:
 
 def _origins(edition: Edition, net: str) -> list[str]:
     of_arms = [origin(edition, arm) for arm in arms(edition, net) if split_arm(arm)[0] not in ("full", "chosen")]
-    return list(dict.fromkeys([*sources(edition, net), *of_arms]))
+    return list(dict.fromkeys([*sources(edition), *of_arms]))
 
 
 def structure(edition: Edition, wildcards: Wildcards) -> list[str]:
@@ -148,11 +146,10 @@ def gate_histories(edition: Edition, wildcards: Wildcards) -> list[str]:
 def _courses(edition: Edition, suffix: str) -> list[str]:
     files = []
     for net in edition.settings["nets"]:
-        for source in sources(edition, net):
+        for source in sources(edition):
             groups = init_groups(edition) if source == RANDOM_INIT else edition.seed_groups
             files += [f"{edition.runs}/gates/{net}/{source}/{seeds}.{suffix}" for seeds in groups]
-        if len(sources(edition, net)) > 1:
-            files += [f"{edition.runs}/pretrain/{net}/{seeds}.{suffix}" for seeds in edition.seed_groups]
+        files += [f"{edition.runs}/pretrain/{net}/{seeds}.{suffix}" for seeds in edition.seed_groups]
     return files
 
 
@@ -242,7 +239,7 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What tables, figures and verdicts depend on beside the files they are made from."""
     settings: dict[str, Any] = edition.settings
     return {
-        "data": edition.data,
+        "data": edition.data_shown,
         "seeds": settings["seeds"],
         "nets": {net: {"arms": arms(edition, net), **_net(edition, net, "width")} for net in settings["nets"]},
         "budgets": settings["budgets"],

@@ -28,4 +28,4 @@ def count(edition: Edition, wildcards: Wildcards) -> Cfg:
 
 def table(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the table and the verdicts depend on beside the metrics."""
-    return {"arms": list(edition.settings["arms"]), "claims": edition.claims, "data": edition.data}
+    return {"arms": list(edition.settings["arms"]), "claims": edition.claims, "data": edition.data_shown}
