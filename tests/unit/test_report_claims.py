@@ -326,6 +326,9 @@ def written(tmp_path: Path, verdicts: list[Verdict], edition: str, *, standin: b
 
 def test_real_data_have_verdicts_and_standins_have_pipeline_checks(tmp_path: Path) -> None:
     entry = written(tmp_path, family(2.0, 0.20), "real", standin=False)["claims"][1]
+    assert entry["p_holm"] == entry["p"] > 0
+    strong, *_ = written(tmp_path, family(2.0, 0.20), "real", standin=False)["claims"]
+    assert strong["p_holm"] == pytest.approx(2 * strong["p"])
     assert (entry["verdict"], entry["uncorrected"], entry["pipeline_check"]) == ("supported", "supported", None)
     entry = written(tmp_path, family(2.0, 0.20, data_is_standin=True), "small", standin=True)["claims"][0]
     assert (entry["verdict"], entry["uncorrected"], entry["pipeline_check"]) == (None, None, "shows")

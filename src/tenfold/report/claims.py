@@ -165,7 +165,7 @@ class Verdict:
         if self.claim["kind"] in TESTED:
             return f"{self._number(self.estimate)} {self.unit}".strip()
         held = sum(cell["holds"] for cell in self.cells)
-        return f"{held} of {len(self.cells)} hold" if len(self.cells) > 1 else f"{self.estimate:.6g}"
+        return f"{held} of {len(self.cells)} hold" if len(self.cells) > 1 else f"{self.estimate:.10g}"
 
     @property
     def interval(self) -> str:
@@ -260,7 +260,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
         if verdict.is_pipeline_check:
             words = (f"pipeline check: {verdict.word}", "")
         else:
-            words = (verdict.holm, verdict.word if verdict.claim["kind"] in TESTED else "")
+            words = (verdict.holm, "" if verdict.p is None else verdict.word)
         n = "-" if verdict.n is None else str(verdict.n)
         claim = verdict.claim
         rows.append((claim["id"], claim["kind"], *words, verdict.ours, verdict.interval, n, claim["claim"]))
@@ -519,7 +519,7 @@ def _record(verdict: Verdict) -> dict[str, Any]:
         "p": verdict.p,
         "p_holm": verdict.p_holm,
         "printed": {
-            "published": published_text(claim.get("published"), claim["source"], "g"),
+            "published": published_text(claim.get("published"), claim["source"], ".10g"),
             "ours": verdict.ours,
             "interval": verdict.interval,
         },

@@ -43,7 +43,7 @@ class Face:
     def line(self) -> str:
         """All of it on one line."""
         seeds = f"n = {self.n} seed{'' if self.n == 1 else 's'}"
-        return f"edition {self.edition}; data {self.data}; {seeds}; device {self.device}; precision {self.precision}"
+        return f"Edition {self.edition}; data {self.data}; {seeds}; device {self.device}; precision {self.precision}"
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON-ready values."""
