@@ -14,9 +14,18 @@ sys.path.insert(0, os.environ["PYTHONPATH"])
 
 from tenfold import workflow as tenfold_workflow
 from tenfold.config import EDITIONS
+from tenfold.provenance import start
 
 
 house = tenfold_workflow.configured(config)
+
+# One run at a time; restored files that are the recorded ones count as made here.
+if workflow.is_main_process:
+    start.begin(workflow.workflow_settings.persistence_backend.name.lower())
+
+
+onstart:
+    start.running()
 
 
 wildcard_constraints:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOY = ROOT / "tests" / "toy"
 HOUSE = ["Snakefile", "config/config.yaml", "config/datasets.yaml", "profiles", "requirements.lock", "pyproject.toml",
-         "workflow/schemas", "workflow/report", "workflow/rules/data.smk", "workflow/rules/report.smk", ".gitignore"]  # fmt: skip
+         "workflow/schemas", "workflow/report", "workflow/rules/data.smk", "workflow/rules/report.smk", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"]  # fmt: skip
 
 
 @dataclass
@@ -72,10 +72,12 @@ def lay_house(path: Path) -> Repository:
     shutil.copytree(ROOT / "src", path / "src", ignore=no_papers)
     shutil.copytree(TOY, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (path / "config/config.yaml").write_text("edition: small\ndevice: auto\nprecision: auto\npapers: [toy]\n")
+    (path / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n")
     home = path.parent / "home"
     home.mkdir(exist_ok=True)
     env = {key: value for key, value in os.environ.items() if not key.startswith(("TENFOLD", "GIT_", "TOY"))}
     env |= {"PYTHONPATH": str(path / "src"), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"),
+            "DVC_SITE_CACHE_DIR": str(home / "site"),
             "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
             "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org"}  # fmt: skip
     repository = Repository(path, env)
