@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tenfold import config, workflow
-from tenfold.errors import UserError
+from tenfold.errors import UserError, limit_of_machine
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -17,7 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     verb: Verb = given.verb
     try:
-        return verb(given)
+        try:
+            return verb(given)
+        except OSError as error:
+            raise limit_of_machine(error) from error
     except UserError as error:
         print(f"tenfold: {error}", file=sys.stderr)
         return 2
@@ -32,17 +35,28 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(verb=verb)
         return added
 
-    record = add("record", _record, "put what was computed on record: tables, figures, verdicts, checksums, checkpoints")
-    record.add_argument("--index", action="store_true", help="only rebuild what is derived: scoreboards, README's results, dvc.yaml")
-    for added in (record, add("compare", _compare, "compare what was computed here with what is on record, cell by cell")):
+    record = add(
+        "record", _record, "put what was computed on record: tables, figures, verdicts, checksums, checkpoints"
+    )
+    record.add_argument(
+        "--index", action="store_true", help="only rebuild what is derived: scoreboards, README's results, dvc.yaml"
+    )
+    for added in (
+        record,
+        add("compare", _compare, "compare what was computed here with what is on record, cell by cell"),
+    ):
         added.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
-        added.add_argument("--edition", default="", help=f"{', '.join(config.EDITIONS)}; that of config.yaml if not given")
+        added.add_argument(
+            "--edition", default="", help=f"{', '.join(config.EDITIONS)}; that of config.yaml if not given"
+        )
     added.add_argument("--strict", action="store_true", help="exit with 1 if anything differs")
     add("verify", _verify, "check every file against its record, and name those that differ")
     restore = add("restore", _restore, "bring recorded files back without computing anything")
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
     explain = add("explain", _explain, "say where a file or one cell of a table comes from")
-    explain.add_argument("what", metavar="FILE[:ROW:COLUMN]", help="ROW as printed (keys joined by ' / ') or its number")
+    explain.add_argument(
+        "what", metavar="FILE[:ROW:COLUMN]", help="ROW as printed (keys joined by ' / ') or its number"
+    )
     return parser
 
 

@@ -72,7 +72,11 @@ def compare(book: Ledger) -> Comparison:
 
 def _is_compared(book: Ledger, path: Path) -> bool:
     below = path.relative_to(book.folder).parts
-    return path.is_file() and (below[0] in ("tables", "figures") or below == ("claims.json",)) and not is_of_times(path.name)
+    return (
+        path.is_file()
+        and (below[0] in ("tables", "figures") or below == ("claims.json",))
+        and not is_of_times(path.name)
+    )
 
 
 def _same_platform(provenance: Provenance, changed: list[str]) -> bool:
@@ -84,9 +88,9 @@ def _same_platform(provenance: Provenance, changed: list[str]) -> bool:
         if output in seen or job is None:
             continue
         seen.add(output)
-        if run is not None:
-            if (run["cfg"], run["code"], run["platform"]) != (job.cfg, job.code, provenance.platforms[job.platform]):
-                return False
+        recorded = (job.cfg, job.code, provenance.platforms[job.platform])
+        if run is not None and (run["cfg"], run["code"], run["platform"]) != recorded:
+            return False
         waiting += job.inputs
     return True
 

@@ -81,7 +81,9 @@ def find_cell(table: Path, row: str, column: str) -> dict[str, Any]:
     for cell in found:
         if cell["column"] == column:
             return cell
-    raise UserError(f"{table}: row '{wanted}' has no column '{column}'; allowed: {', '.join(c['column'] for c in found)}")
+    raise UserError(
+        f"{table}: row '{wanted}' has no column '{column}'; allowed: {', '.join(c['column'] for c in found)}"
+    )
 
 
 def _made(path: Path) -> Path:

@@ -9,7 +9,7 @@ from tenfold import config
 from tenfold.errors import UserError
 from tenfold.files import sha256, write_text
 from tenfold.provenance import ledger
-from tenfold.provenance.recorded import RESULTS, SCOREBOARD, Ledger, ledgers
+from tenfold.provenance.recorded import RESULTS, SCOREBOARD, Ledger
 
 README = Path("README.md")
 BLOCK = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", flags=re.DOTALL)

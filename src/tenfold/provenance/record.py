@@ -14,19 +14,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tenfold import config, workflow
+from tenfold import workflow
 from tenfold.data import registry
 from tenfold.errors import UserError
 from tenfold.faults import fault
 from tenfold.files import canonical_json, sha256, written_whole
 from tenfold.provenance import index, ledger, metadata
-from tenfold.provenance.recorded import CFG, Job, Ledger, Provenance, is_of_times, platform_name
+from tenfold.provenance.recorded import CFG, Job, Ledger, Provenance, is_of_times, platform_name, stays_here
 from tenfold.provenance.records import read_run_record
 
 SOURCES = ("Snakefile", "config", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow")
 RECORDED_FOLDERS = ("tables", "figures")
 RECORDED_FILES = ("claims.json", "metrics.json")
-LEFT_OUT = ("weights", "private", "headline")  # below runs/<edition>/<slug>/; DVC keeps the rest
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".svg", ".tif", ".tiff", ".webp")
 
 
@@ -143,8 +142,8 @@ def refuse_above_cap(book: Ledger, headline: Path | None) -> None:
     if size > ledger.CAPS[book.edition]:
         largest = max(kept, key=lambda path: Path(path).stat().st_size)
         raise UserError(
-            f"{book.name}: {size / ledger.MEGABYTE:.2f} MB to keep, allowed are {ledger.CAPS[book.edition] / ledger.MEGABYTE:g} MB; "
-            f"the largest file is {largest}"
+            f"{book.name}: {size / ledger.MEGABYTE:.2f} MB to keep, allowed are "
+            f"{ledger.CAPS[book.edition] / ledger.MEGABYTE:g} MB; the largest file is {largest}"
         )
 
 
@@ -164,13 +163,13 @@ def kept_files(book: Ledger) -> list[str]:
 
 
 def _is_kept(path: Path) -> bool:
-    return not set(path.parts) & set(LEFT_OUT) and not any(part.startswith(".") for part in path.parts)
+    return not stays_here(str(path)) and path.parts[0] != "headline" and not any(part.startswith(".") for part in path.parts)
 
 
 def _is_recorded(path: str) -> bool:
     """Whether a file of runs/ is copied to results/."""
     below = Path(path).parts[3:]
-    return len(below) > 1 and below[0] in RECORDED_FOLDERS or below in {(name,) for name in RECORDED_FILES}
+    return (len(below) > 1 and below[0] in RECORDED_FOLDERS) or below in {(name,) for name in RECORDED_FILES}
 
 
 def collect(book: Ledger, targets: list[str], notes: dict[str, metadata.Note]) -> Provenance:
@@ -181,8 +180,8 @@ def collect(book: Ledger, targets: list[str], notes: dict[str, metadata.Note]) -
     """
     before = book.provenance()
     by_command: dict[str, list[str]] = {}
-    for output, noted in notes.items():
-        by_command.setdefault(noted["shellcmd"], []).append(output)
+    for output, note in notes.items():
+        by_command.setdefault(note["shellcmd"], []).append(output)
     jobs: dict[str, Job] = {}
     rules: dict[str, str] = {}
     platforms: dict[str, dict[str, Any]] = {}
@@ -195,21 +194,21 @@ def collect(book: Ledger, targets: list[str], notes: dict[str, metadata.Note]) -
         if noted["shellcmd"] in seen:
             continue
         seen.add(noted["shellcmd"])
-        job, facts = _job(noted, sorted(by_command[noted["shellcmd"]]), before)
-        jobs[noted["shellcmd"]], rules[job.rule], platforms[job.platform] = job, noted["code"], facts
+        job, platform = _job(noted, sorted(by_command[noted["shellcmd"]]), before)
+        jobs[noted["shellcmd"]], rules[job.rule], platforms[job.platform] = job, noted["code"], platform
         waiting += job.inputs if book.slug else []  # a scoreboard's claims are on record with their papers
     return Provenance(list(jobs.values()), rules, platforms)
 
 
 def _job(noted: metadata.Note, outputs: list[str], before: Provenance | None) -> tuple[Job, dict[str, Any]]:
     """One job of the record, and the platform that it ran on."""
-    facts = [_facts(output, noted, before) for output in outputs]
-    first = facts[0]
+    facts = {output: _facts(output, noted, before) for output in outputs}
+    first = facts[outputs[0]]
     inputs = {path: _input_checksum(path, noted, first["inputs"]) for path in noted["input"]}
     job = Job(
         rule=noted["rule"], module=first["module"], stage=first["stage"], cfg=first["cfg"], code=first["code"],
         seeds=first["seeds"], inputs=inputs, log=noted["log"], platform=platform_name(first["platform"]),
-        outputs={output: None if is_of_times(output) else fact["sha256"] for output, fact in zip(outputs, facts, strict=True)},
+        outputs={output: None if is_of_times(output) else fact["sha256"] for output, fact in facts.items()},
         command=noted["shellcmd"].replace(shlex.quote(canonical_json(first["cfg"])), CFG),
     )  # fmt: skip
     return job, first["platform"]
@@ -220,9 +219,9 @@ def _facts(output: str, noted: metadata.Note, before: Provenance | None) -> dict
     path = Path(output)
     checksum = sha256(path) if path.exists() else None
     run = read_run_record(path)
-    if run is not None and metadata.params(run["cfg"], run["code"]) == noted["params"]:
-        if checksum in (None, run["sha256"]):
-            return run
+    fits = run is not None and metadata.params(run["cfg"], run["code"]) == noted["params"]
+    if run is not None and fits and checksum in (None, run["sha256"]):
+        return run
     job = before.job_of.get(output) if before is not None else None
     if before is not None and job is not None and metadata.params(job.cfg, job.code) == noted["params"]:
         recorded = job.outputs[output]
@@ -252,7 +251,11 @@ def keep_headline(book: Ledger, provenance: Provenance) -> Path | None:
     source, kept = book.headline, book.kept_headline
     if source is None or kept is None:
         return None
-    wanted = provenance.job_of[source.as_posix()].outputs[source.as_posix()] if source.as_posix() in provenance.job_of else None
+    wanted = (
+        provenance.job_of[source.as_posix()].outputs[source.as_posix()]
+        if source.as_posix() in provenance.job_of
+        else None
+    )
     if wanted is None:
         raise UserError(f"config/papers/{book.slug}.yaml: paper.headline.{book.edition}: no job makes {source}")
     if source.exists() and not (kept.exists() and sha256(kept) == wanted):
@@ -267,23 +270,21 @@ def keep_headline(book: Ledger, provenance: Provenance) -> Path | None:
 
 def write(book: Ledger, provenance: Provenance) -> None:
     """Writes results/, the record and the ledger, and has DVC keep the files. Each file is whole or as it was."""
-    try:
-        wanted = {path for path in map(Path, provenance.job_of) if path.is_file() and book.slug and _is_recorded(path.as_posix())}
-        for path in sorted(wanted):
-            fault("record-copy")
-            _copy(path, book.folder / path.relative_to(book.runs))
-        for path in _outdated(book, {book.folder / path.relative_to(book.runs) for path in wanted}):
-            path.unlink()
-        fault("record-provenance")
-        provenance.write(book.provenance_file)
-        ledger.write_ledger(book)
-        fault("record-commit")
-        ledger.commit(book)
-        fault("record-push")
-        ledger.push([book])
-    except OSError as error:
-        where = error.filename or book.folder
-        raise UserError(f"{where}: {error.strerror}; {book.name} is not recorded whole: mend it and record again") from None
+    wanted = [
+        path for path in map(Path, provenance.job_of) if path.is_file() and book.slug and _is_recorded(path.as_posix())
+    ]
+    for path in sorted(wanted):
+        fault("record-copy")
+        _copy(path, book.folder / path.relative_to(book.runs))
+    for path in _outdated(book, {book.folder / path.relative_to(book.runs) for path in wanted}):
+        path.unlink()
+    fault("record-provenance")
+    provenance.write(book.provenance_file)
+    ledger.write_ledger(book)
+    fault("record-commit")
+    ledger.commit(book)
+    fault("record-push")
+    ledger.push([book])
 
 
 def _outdated(book: Ledger, wanted: set[Path]) -> Iterator[Path]:

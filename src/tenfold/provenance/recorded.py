@@ -18,6 +18,7 @@ from tenfold.files import canonical_json, write_json
 FORMAT = 1
 RESULTS = Path("results")
 SCOREBOARD = ("scoreboard.csv", "scoreboard.md")
+NOT_KEPT = ("weights", "private")  # folders below runs/<edition>/<slug>/ that .dvcignore names
 CFG = "{cfg}"  # stands in a recorded command for the quoted JSON that the entry has as `cfg`
 
 
@@ -170,6 +171,11 @@ def ledgers() -> Iterator[Ledger]:
             yield Ledger(edition, path.parent.name)
         if Ledger(edition, "").provenance_file.exists():
             yield Ledger(edition, "")
+
+
+def stays_here(path: str) -> bool:
+    """Whether DVC leaves a file out: weights, which are made again when something needs them, and private files."""
+    return not set(Path(path).parts).isdisjoint(NOT_KEPT)
 
 
 def is_of_times(path: str) -> bool:

@@ -10,14 +10,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tenfold.errors import UserError
+from tenfold.errors import UserError, limit_of_machine
 from tenfold.files import read_json, sha256, write_json
 from tenfold.provenance import metadata
-from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers
+from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers, stays_here
 from tenfold.provenance.records import read_run_record
 
 OWN = metadata.FOLDER / "tenfold"
 LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored.json"
+ASIDE = Path("runs", ".aside")
 SHOWN = 3  # files that are named one by one
 
 _lock: FileLock | None = None
@@ -41,7 +42,7 @@ def begin(backend: str) -> None:
                 _say("an earlier run was killed: its lock is removed, and jobs go on where they can")
             _restore_all(backend)
     except OSError as error:
-        _say(f"{error.filename or OWN}: {error.strerror}: Snakemake needs to write here")
+        _say(str(limit_of_machine(error)))
         sys.exit(2)
     except UserError as error:
         _say(str(error))
@@ -59,8 +60,18 @@ def holder() -> dict[str, Any] | None:
         found: dict[str, Any] = read_json(HOLDER)
     except (FileNotFoundError, ValueError):
         return None
-    alive = found["host"] != socket.gethostname() or Path(f"/proc/{found['pid']}").exists() or not Path("/proc/1").exists()
-    return found if found["running"] and alive else None
+    here = found["host"] == socket.gethostname()
+    return found if found["running"] and (not here or _is_alive(found["pid"])) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _take_lock() -> bool:
@@ -108,6 +119,9 @@ def restore(ledger: Ledger, provenance: Provenance | None) -> list[str]:
     incomplete, so that it is made again. What Snakemake noted itself stays until the record changes: a setting that
     leads to the same bytes must not be reset at every start.
 
+    Weights of other settings beside recorded metrics, as after a change of commits, are set aside in ``runs/.aside``
+    under their checksum; they come back with the record that they belong to.
+
     Returns:
         The files that will be made again.
     """
@@ -123,6 +137,9 @@ def restore(ledger: Ledger, provenance: Provenance | None) -> list[str]:
 
 
 def _restore_job(job: Job, template: str, known: bool) -> list[str]:
+    for output, checksum in job.outputs.items():
+        if checksum and (ASIDE / checksum).exists() and not Path(output).exists():
+            _move(ASIDE / checksum, Path(output))
     mtimes = {output: _mtime(output) for output in job.outputs}
     notes = {output: metadata.read(output) for output in job.outputs}
     as_noted = {
@@ -132,6 +149,12 @@ def _restore_job(job: Job, template: str, known: bool) -> list[str]:
         return []
     present = {output: sha256(Path(output)) for output, mtime in mtimes.items() if mtime is not None}
     other = [output for output, checksum in present.items() if job.outputs[output] not in (None, checksum)]
+    if other and all(map(stays_here, other)) and any(not stays_here(output) for output in present):
+        for output in other:
+            _move(Path(output), ASIDE / present[output])
+            mtimes[output] = None
+            _say(f"{output}: not the recorded bytes; set aside as {ASIDE / present[output]}, made again when needed")
+        other = []
     if not other:
         _note(job, template, mtimes)
     foreign = [output for output in other if not as_noted[output] and not _made_here(output, present[output])]
@@ -142,9 +165,14 @@ def _restore_job(job: Job, template: str, known: bool) -> list[str]:
 
 def _mtime(path: str) -> float | None:
     try:
-        return os.stat(path).st_mtime
+        return Path(path).stat().st_mtime
     except FileNotFoundError:
         return None
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
 
 
 def _made_here(output: str, checksum: str) -> bool:

@@ -6,10 +6,11 @@ import hashlib
 import os
 import time
 
+from tenfold.papers.toy.method import step
+
 from tenfold.faults import fault
 from tenfold.files import read_json, sha256, write_json, write_text
 from tenfold.launcher import Cfg, Input, Job, Output, Stopped, main, stage
-from tenfold.papers.toy.method import step
 
 
 @stage

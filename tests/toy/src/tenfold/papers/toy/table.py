@@ -19,10 +19,10 @@ def table(cfg: Cfg, job: Job, *, metrics: Inputs, table: Outputs, summary: Outpu
         counts.setdefault(content["arm"], {}).update({row["seed"]: row["count"] for row in content["rows"]})
         files.setdefault(content["arm"], []).append(path)
     face = Face(cfg["edition"], Data(**cfg["data"]), len(cfg["seeds"]), "cpu", "integers")
-    rows = [
-        Row([arm], {"count": Cell(seeds=counts[arm], files=files[arm]), "steps": Cell(exact=cfg["steps"], files=files[arm])})
-        for arm in cfg["arms"]
-    ]
+    rows = []
+    for arm in cfg["arms"]:
+        cells = {"count": Cell(counts[arm], files=files[arm]), "steps": Cell(exact=cfg["steps"], files=files[arm])}
+        rows.append(Row([arm], cells))
     columns = [Column("count", "count", ".1f"), Column("steps", "steps", "d")]
     write_table(Table("Counts of the toy", face, ["arm"], columns, rows), table)
     means = {arm: sum(counts[arm].values()) / len(counts[arm]) for arm in cfg["arms"]}
