@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from tenfold.data import registry
 from tenfold.errors import UserError
 from tenfold.files import sha256, written_whole
 from tenfold.provenance import ledger, start
@@ -31,11 +28,10 @@ def restore() -> list[str]:
     ledger.dvc("pull", *(str(book.dvc_file) for book in books))
     for book in books:
         _put_back_headline(book)
-    lines = [f"{book.name}: restored" for book in books] + list(_make_standins(books))
     checked, wrong, _ = verify()
     if wrong:
         raise UserError(f"{wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
-    return [*lines, f"{checked} files are as recorded"]
+    return [f"{book.name}: restored" for book in books] + [f"{checked} files are as recorded"]
 
 
 def refetch_damaged(books: list[Ledger]) -> None:
@@ -52,26 +48,6 @@ def _put_back_headline(book: Ledger) -> None:
     if source is not None and kept is not None and kept.exists() and not source.exists():
         with written_whole(source) as partial:
             shutil.copyfile(kept, partial)
-
-
-def _make_standins(books: list[Ledger]) -> Iterator[str]:
-    """Draws the stand-ins that are not here: a job that needs one would make all that read it run again."""
-    absent = [path for path in sorted({path for book in books for path in _datasets(book)}) if not Path(path).exists()]
-    drawn = [path for path in absent if not registry.dataset(Path(path).stem).archives]
-    if drawn:
-        done = subprocess.run([sys.executable, "-m", "snakemake", *drawn], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise UserError(f"{' '.join(drawn)}: could not be made: {' '.join(done.stderr.split())}")
-    yield from (f"{path}: drawn" for path in drawn)
-    for path in absent:
-        if path not in drawn:
-            yield f"{path}: is not here; get it before you change a job that reads it: snakemake {path}"
-
-
-def _datasets(book: Ledger) -> list[str]:
-    provenance = book.provenance()
-    jobs = provenance.jobs if provenance else []
-    return [output for job in jobs for output in job.outputs if output.startswith("data/prepared/")]
 
 
 def restore_from(rev: str) -> list[str]:
