@@ -26,6 +26,7 @@ class Repository:
 
     path: Path
     env: dict[str, str]
+    python: str = sys.executable
 
     def run(self, *command: str, env: dict[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs a command in the repository and gives its output as text."""

@@ -29,7 +29,7 @@ def example(cfg: Cfg, job: Job, *, data: Input, picture: Output) -> None:
 if __name__ == "__main__":
     main(example)
 '''
-FIGURE_RULE = '''
+FIGURE_RULE = """
 
 rule toy_example:
     input:
@@ -44,7 +44,7 @@ rule toy_example:
     shell:
         "python -m tenfold.papers.toy.example"
         " --cfg {params.cfg:q} --code {params.code} --log {log} --data {input.data} --picture {output.picture}"
-'''
+"""
 
 
 def refused(repository: Repository, *arguments: str) -> str:
@@ -111,7 +111,9 @@ def test_a_changed_arm_is_recorded_beside_restored_ones(restored: Repository) ->
     restored.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
     assert "config/papers/toy.yaml: not committed" in refused(restored, "record")
     restored.commit("Another rate")
-    assert "not up to date, 2 jobs are waiting (toy_count, toy_table): snakemake small/toy" in refused(restored, "record")
+    assert "not up to date, 2 jobs are waiting (toy_count, toy_table): snakemake small/toy" in refused(
+        restored, "record"
+    )
     restored.snakemake("--quiet", "all")
     restored.tenfold("record")
     provenance = json.loads((restored.path / "results/small/toy/provenance.json").read_text())
@@ -168,7 +170,10 @@ def test_what_is_kept_is_capped(repository: Repository) -> None:
         (["record", "gone"], "'gone' is not a paper; allowed: all, toy"),
         (["compare", "--edition", "tiny"], "'tiny' is not an edition; allowed: smoke, small, real, full"),
         (["explain", "results/nothing.csv"], "there is no such file"),
-        (["explain", f"{ROOT}/tables/table-counts.csv:nobody:count"], "has no row 'nobody'; allowed: 1 to 2, or plain, fancy"),
+        (
+            ["explain", f"{ROOT}/tables/table-counts.csv:nobody:count"],
+            "has no row 'nobody'; allowed: 1 to 2, or plain, fancy",
+        ),
         (["explain", f"{ROOT}/tables/table-counts.csv:1:nothing"], "has no column 'nothing'; allowed: count, steps"),
         (["restore", "--rev", "nowhere"], "nowhere: is not a commit"),
     ],
@@ -186,7 +191,9 @@ def test_a_picture_of_closed_data_does_not_get_on_record(recorded: Repository, r
     with (recorded.path / "workflow/rules/toy.smk").open("a") as rules:
         rules.write(FIGURE_RULE.replace("FOLDER", folder))
     grid = recorded.path / "src/tenfold/papers/toy/grid.py"
-    text = grid.read_text().replace('    return [*table, f', f'    return [f"{{edition.runs}}/{folder}/example.png", *table, f')
+    text = grid.read_text().replace(
+        "    return [*table, f", f'    return [f"{{edition.runs}}/{folder}/example.png", *table, f'
+    )
     example = '''
 
         def example(edition: Edition, wildcards: Wildcards) -> Cfg:
@@ -198,7 +205,9 @@ def test_a_picture_of_closed_data_does_not_get_on_record(recorded: Repository, r
     recorded.snakemake("--quiet", "all")
     if not redistribute and folder == "figures":
         said = refused(recorded, "record")
-        assert f"{ROOT}/figures/example.png: its rule toy_example reads data/prepared/shapes-10-smoke.safetensors" in said
+        assert (
+            f"{ROOT}/figures/example.png: its rule toy_example reads data/prepared/shapes-10-smoke.safetensors" in said
+        )
         assert "must not be passed on" in said
         return
     recorded.tenfold("record")
@@ -249,11 +258,18 @@ def add_second_paper(repository: Repository) -> None:
     }
     for source, target in parts.items():
         repository.run("cp", "-r", source, target)
-    files = [parts["workflow/rules/toy.smk"], *(f"{parts['src/tenfold/papers/toy']}/{name}.py" for name in ("count", "table"))]
+    files = [
+        parts["workflow/rules/toy.smk"],
+        *(f"{parts['src/tenfold/papers/toy']}/{name}.py" for name in ("count", "table")),
+    ]
     for file in files:
         text = (repository.path / file).read_text()
         text = text.replace("tenfold.papers.toy", "tenfold.papers.toy_two").replace("rule toy_", "rule toy_two_")
-        text = text.replace('paper("toy")', 'paper("toy-two")').replace("toy = ", "toy_two = ").replace("=toy.", "=toy_two.")
+        text = (
+            text.replace('paper("toy")', 'paper("toy-two")')
+            .replace("toy = ", "toy_two = ")
+            .replace("=toy.", "=toy_two.")
+        )
         text = text.replace("{edition}/toy/", "{edition}/toy-two/").replace('paper="toy"', 'paper="toy-two"')
         (repository.path / file).write_text(text)
     repository.edit("config/config.yaml", "[toy]", "[toy, toy-two]")

@@ -15,7 +15,7 @@ from tenfold.files import read_json, sha256, write_json
 from tenfold.provenance import metadata
 from tenfold.provenance.data_first import is_nested, make_missing_data
 from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers, stays_here
-from tenfold.provenance.records import read_run_record
+from tenfold.provenance.records import made_here
 
 OWN = metadata.FOLDER / "tenfold"
 LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored.json"
@@ -160,7 +160,7 @@ def _restore_job(job: Job, template: str, known: bool) -> list[str]:
         other = []
     if not other:
         _note(job, template, mtimes)
-    foreign = [output for output in other if not as_noted[output] and not _made_here(output, present[output])]
+    foreign = [output for output in other if not as_noted[output] and not made_here(Path(output))]
     for output in foreign:
         metadata.mark_incomplete(output)
     return foreign
@@ -176,11 +176,6 @@ def _mtime(path: str) -> float | None:
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(source, target)
-
-
-def _made_here(output: str, checksum: str) -> bool:
-    record = read_run_record(Path(output))
-    return record is not None and record["sha256"] == checksum
 
 
 def _note(job: Job, template: str, mtimes: dict[str, float | None]) -> None:
