@@ -30,8 +30,19 @@ def dvc(*arguments: str) -> str:
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
+        _clean_up()
         raise UserError(f"dvc {arguments[0]}: {reason(done.stderr) or reason(done.stdout)}")
     return done.stdout
+
+
+def _clean_up() -> None:
+    """Removes what DVC leaves behind where a disk was full: half objects, and a list of locks that it cannot read."""
+    for folder in (STORE, Path(".dvc", "cache")):
+        for half in (folder / "files" / "md5").glob("??/.*.tmp"):
+            half.unlink(missing_ok=True)
+    locks = Path(".dvc", "tmp", "rwlock")
+    if locks.exists() and locks.stat().st_size == 0:
+        locks.unlink()
 
 
 def reason(output: str) -> str:
