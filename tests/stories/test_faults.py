@@ -34,7 +34,9 @@ def tmpfs(folder: Path, size: str) -> Iterator[None]:
     """Mounts a file system of a given size on a folder, with what the folder held."""
     aside = Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True)
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True
+    )
     if mount.returncode != 0:
         pytest.skip(f"this machine cannot mount a small file system: {mount.stderr.strip()}")
     try:
@@ -74,7 +76,12 @@ def kill_snakemake(repository: Repository, seconds: float, *, jobs_too: bool) ->
     """Kills Snakemake after so many seconds of running; with its jobs, as a power cut would, or without."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2"]
     process = subprocess.Popen(
-        command, cwd=repository.path, env=repository.env | SLOW, start_new_session=True, text=True, stderr=subprocess.PIPE
+        command,
+        cwd=repository.path,
+        env=repository.env | SLOW,
+        start_new_session=True,
+        text=True,
+        stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -227,8 +234,12 @@ def test_permission_denied_is_one_line(recorded_once: Repository, tmp_path: Path
     python = subprocess.run([*user, sys.executable, "-c", ""], capture_output=True)
     if probe.returncode == 0 or python.returncode != 0 or os.geteuid() != 0:
         pytest.skip("this machine cannot run the tests' Python as an unprivileged user")
+    home = tmp_path / "nobody"
+    home.mkdir()
+    home.chmod(0o777)
+    env = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "DVC_SITE_CACHE_DIR": str(home)}
     for command in (["-m", "tenfold.cli", "restore"], ["-m", "snakemake", "--cores", "1"]):
-        done = clone.run(*user, sys.executable, *command, check=False, env={"HOME": str(tmp_path / "nobody")})
+        done = clone.run(*user, sys.executable, *command, check=False, env=env)
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
         assert len(lines_of_tenfold(done.stderr)) == 1, done.stderr
@@ -285,11 +296,16 @@ def test_of_two_runs_the_second_names_the_first_and_ends(repository: Repository)
 
 
 def test_a_job_waits_for_one_that_a_killed_run_has_left(repository: Repository) -> None:
-    job = [sys.executable, "-m", "tenfold.papers.toy.count", "--data", "data.bin", "--weights", "w.json", "--metrics", "m.json",
-           "--times", "t.times.csv", "--cfg", '{"seeds": [0], "steps": 20, "rate": 1, "momentum": 2, "arm": "a", "padding": 0}']  # fmt: skip
+    cfg = {"seeds": [0], "steps": 20, "rate": 1, "momentum": 2, "arm": "a", "padding": 0}
+    files = ["--data", "data.bin", "--weights", "w.json", "--metrics", "m.json", "--times", "t.times.csv"]
+    job = [sys.executable, "-m", "tenfold.papers.toy.count", "--cfg", json.dumps(cfg), *files]
     (repository.path / "data.bin").write_bytes(b"data")
     first = subprocess.Popen(
-        job, cwd=repository.path, env=repository.env | {"TOY_SECONDS_PER_STEP": "0.1"}, text=True, stderr=subprocess.PIPE
+        job,
+        cwd=repository.path,
+        env=repository.env | {"TOY_SECONDS_PER_STEP": "0.1"},
+        text=True,
+        stderr=subprocess.PIPE,
     )
     time.sleep(0.7)
     second = repository.run(*job)

@@ -115,8 +115,8 @@ def gc() -> None:
     """Drops from store/ and DVC's cache what neither the working tree nor a tag refers to, and what was set aside.
 
     DVC (3.67) reads a tag's ledger as if the repository's root were the root of the file system, so it looks for
-    an in-repository remote in the wrong place; lists of a folder's files that it does not find there count as empty, and
-    the tag's files as unused. So all lists are put into the cache first.
+    an in-repository remote in the wrong place; lists of a folder's files that it does not find there count as empty,
+    and the tag's files as unused. So all lists are put into the cache first.
     """
     for listing in (STORE / "files" / "md5").glob("??/*.dir"):
         target = cache() / listing.relative_to(STORE)

@@ -19,7 +19,7 @@ from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers, stays_
 from tenfold.provenance.records import made_here
 
 OWN = metadata.FOLDER / "tenfold"
-LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored.json"
+LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored"
 ASIDE = Path("runs", ".aside")
 SHOWN = 3  # files that are named one by one
 
@@ -145,12 +145,13 @@ def restore(ledger: Ledger, provenance: Provenance) -> list[str]:
     Returns:
         The files that will be made again.
     """
-    state = read_json(RESTORED) if RESTORED.exists() else {}
-    version = sha256(ledger.provenance_file) if ledger.provenance_file.exists() else None
-    known = state.get(ledger.name) == version
+    state = RESTORED / ledger.name.replace("/", "-")
+    version = sha256(ledger.provenance_file) if ledger.provenance_file.exists() else ""
+    known = state.exists() and state.read_text() == version
     foreign = [path for job in provenance.jobs for path in _restore_job(job, provenance.rules[job.rule], known)]
     if not known:
-        write_json(RESTORED, state | {ledger.name: version})
+        RESTORED.mkdir(parents=True, exist_ok=True)
+        state.write_text(version)
     return foreign
 
 
@@ -198,9 +199,9 @@ def _note(job: Job, template: str, mtimes: dict[str, float | None]) -> None:
     checksums = {
         path: checksum or sha256(Path(path)) for path, checksum in job.inputs.items() if checksum or Path(path).exists()
     }
+    noted = metadata.note(
+        rule=job.rule, template=template, command=job.shell_command, params=metadata.params(job.cfg, job.code),
+        log=job.log, inputs=sorted(job.inputs), checksums=checksums,
+    )  # fmt: skip
     for output, mtime in mtimes.items():
-        noted = metadata.note(
-            rule=job.rule, template=template, command=job.shell_command, params=metadata.params(job.cfg, job.code),
-            log=job.log, inputs=sorted(job.inputs), checksums=checksums, mtime=mtime or 0.0,
-        )  # fmt: skip
-        metadata.write(output, noted)
+        metadata.write(output, noted | {"starttime": mtime or 0.0, "endtime": mtime or 0.0})
