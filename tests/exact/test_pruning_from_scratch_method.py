@@ -372,7 +372,7 @@ def test_vgg16_meets_its_budget_with_the_counter_and_with_the_closed_form(p: flo
     assert found.met == (abs(1 - vgg16_macs(found.widths) / VGG16_STANDARD - p) / p <= 1e-3)
     nearest = method.nearest_reachable(gates, vgg16_sizes(80), vgg16_macs, VGG16_STANDARD, p)
     assert abs(nearest.achieved - p) <= abs(found.achieved - p) < 5e-3
-    assert abs(nearest.achieved - p) < 1e-3  # one channel of the widest maps is 0.15 % of the standard net
+    assert abs(nearest.achieved - p) < 1.2e-3  # half of one channel on the largest maps (0.24 % of the standard net)
 
 
 def test_the_budget_is_relative_to_the_standard_net() -> None:
