@@ -53,7 +53,7 @@ clean: ## remove caches and reports, nothing that was computed
 # The environment: once, and again when the lock has changed.
 $(READY): requirements.lock
 	@$(PYTHON) scripts/check_python.py
-	@echo "Setting up .venv from requirements.lock: a download of about 3 GB, 1 to 3 minutes ..."
+	@echo "Setting up .venv from requirements.lock: a download of about 3 GB, a few minutes ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
