@@ -23,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record = verbs.add_parser("record", help="keep what was computed: tables, figures and verdicts, under results/")
     record.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
     record.add_argument("--edition", default="")
-    record.add_argument("--index", action="store_true", help="only rebuild what is derived: scoreboard and README block")
+    record.add_argument(
+        "--index", action="store_true", help="only rebuild what is derived: scoreboard and README block"
+    )
     record.set_defaults(run=_record)
 
     summary = verbs.add_parser("summary", help="the scoreboard of an edition, and where to look")

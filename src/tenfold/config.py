@@ -84,10 +84,12 @@ def explain(error: ValidationError) -> str:
     """One line for a schema violation: the key, what is wrong, what is allowed."""
     key = ".".join(str(part) for part in error.absolute_path)
     prefix = f"{key}: " if key else ""
-    value, wanted = error.instance, error.validator_value
+    value: Any = error.instance
+    wanted: Any = error.validator_value
+    schema: Any = error.schema
     match error.validator:
         case "additionalProperties":
-            allowed = sorted(error.schema.get("properties", {}))
+            allowed = sorted(schema.get("properties", {}))
             unknown = sorted(set(value) - set(allowed))
             return f"{prefix}unknown key {_quoted(unknown)}; allowed: {', '.join(allowed)}"
         case "required":

@@ -23,8 +23,10 @@ import os
 import signal
 import sys
 import time
+import traceback
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -209,7 +211,8 @@ def _run(call: _Call) -> None:
     arguments = {name: _partial(value) if call.roles[name] == "output" else value for name, value in call.files.items()}
     started = time.monotonic()
     try:
-        call.stage(call.cfg, job, **arguments)
+        with _errors_in_log(call.log):
+            call.stage(call.cfg, job, **arguments)
         for path in outputs:
             fault("output")
             commit_file(partial_path(path), path)
@@ -222,6 +225,19 @@ def _run(call: _Call) -> None:
         records.write_run_record(path, record)
     job.resume.unlink(missing_ok=True)
     job.say(f"done in {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def _errors_in_log(log: Path | None) -> Iterator[None]:
+    """Puts what ends a stage into its log too, where Snakemake's users look for it."""
+    try:
+        yield
+    except Exception as error:
+        if log is not None:
+            text = f"{error}\n" if isinstance(error, UserError) else traceback.format_exc()
+            with log.open("a", encoding="utf-8") as file:
+                file.write(text)
+        raise
 
 
 def _partial(value: Path | list[Path]) -> Path | list[Path]:

@@ -6,6 +6,7 @@ Imported while Snakemake parses the rules, so it stays light: no torch, no panda
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -226,6 +227,10 @@ def check_target(edition: str, slug: str) -> str:
     return f"{edition}/{slug}"
 
 
+def set_environment(sources: str) -> None:
+    """Makes jobs run with this interpreter and these sources, wherever Snakemake was started."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    os.environ["PYTHONPATH"] = sources
 
 
 def configured(overrides: dict[str, Any]) -> House:

@@ -462,7 +462,7 @@ def test_structure_correlation_is_pearsons() -> None:
     assert method.structure_correlation(first, second) == pytest.approx(np.corrcoef(first, second)[0, 1], rel=1e-12)
     assert method.structure_correlation(first, [2 * width + 1 for width in first]) == pytest.approx(1.0)
     assert math.isnan(method.structure_correlation(first, [1] * 5))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="same number"):
         method.structure_correlation(first, second[:4])
 
 

@@ -13,8 +13,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = ROOT / "tests" / "toy"
-HOUSE = ["Snakefile", "config/config.yaml", "config/datasets.yaml", "profiles", "requirements.lock", "pyproject.toml",
-         "workflow/schemas", "workflow/report", "workflow/rules/data.smk", "workflow/rules/report.smk", ".gitignore"]  # fmt: skip
+HOUSE = [
+    "Snakefile",
+    ".gitignore",
+    "pyproject.toml",
+    "requirements.lock",
+    "config/config.yaml",
+    "config/datasets.yaml",
+    "profiles",
+    "workflow/schemas",
+    "workflow/rules/data.smk",
+    "workflow/rules/report.smk",
+]
 
 
 @dataclass
@@ -24,12 +34,16 @@ class Repository:
     path: Path
     env: dict[str, str]
 
-    def run(self, *command: str, env: dict[str, str] | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, env: dict[str, str] | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a command in the repository and gives its output as text."""
         done = subprocess.run(
             command, cwd=self.path, env=self.env | (env or {}), text=True, capture_output=True, timeout=120, check=False
         )
-        assert not check or done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        assert not check or done.returncode == 0, (
+            f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        )
         return done
 
     def snakemake(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -68,7 +82,9 @@ def lay_house(path: Path) -> Repository:
         elif source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
-    no_papers = shutil.ignore_patterns("__pycache__", *(p.name for p in (ROOT / "src/tenfold/papers").iterdir() if p.is_dir()))
+    no_papers = shutil.ignore_patterns(
+        "__pycache__", *(p.name for p in (ROOT / "src/tenfold/papers").iterdir() if p.is_dir())
+    )
     shutil.copytree(ROOT / "src", path / "src", ignore=no_papers)
     shutil.copytree(TOY, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (path / "config/config.yaml").write_text("edition: small\ndevice: auto\nprecision: auto\npapers: [toy]\n")

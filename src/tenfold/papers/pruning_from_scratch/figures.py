@@ -83,7 +83,7 @@ def figure_channels(cfg: Cfg, structures: Structures, shown: Face, paths: Output
     net = next(iter(cfg["nets"]))
     ratio = 0.5
     names = {RANDOM_INIT: "gates on random weights", "uniform": "uniform", "random": "random structure"}
-    names |= {name: "gates on pre-trained weights" for name in structures.checkpoints(net)[-1:]}
+    names |= dict.fromkeys(structures.checkpoints(net)[-1:], "gates on pre-trained weights")
     frame = pd.DataFrame(
         {"structure": label, "seed": seed, "layer": layer, "channels": width}
         for name, label in names.items()

@@ -20,7 +20,7 @@ from tenfold.papers.pruning_from_scratch.results import (
     read_structures,
 )
 from tenfold.report.face import Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_csv, write_table
+from tenfold.report.tables import Cell, Column, Published, Row, Table, Value, write_csv, write_table
 
 STRUCTURE = {
     "full": "standard widths",
@@ -193,8 +193,8 @@ def table_correlation(cfg: Cfg, structures: Structures, shown: Face) -> Table:
         (Column("correlation", "correlation", ".3f"),),
         rows,
         (
-            "n counts independent parts: disjoint pairs of random inits, or pre-trainings (each the mean over its "
-            "pairs of checkpoints). Channel counts follow the widths of the expanded net, which all structures share.",
+            "n counts independent parts: disjoint pairs of random inits, or pre-trainings (the mean over its checkpoints).",
+            "Channel counts follow the widths of the expanded net, which all structures share.",
         ),
     )
 
@@ -226,7 +226,7 @@ def table_search_cost(searches: dict[tuple[str, str], Search], shown: Face) -> T
 
 def write_times(path: Path, courses: list[Path]) -> None:
     """Seconds and rates of every search, as measured on the machine that ran it."""
-    rows = []
+    rows: list[list[Value]] = []
     for course in courses:
         seconds = sum(float(line.split(",")[2]) for line in course.read_text().splitlines()[1:])
         rows.append([course.as_posix(), round(seconds, 3)])

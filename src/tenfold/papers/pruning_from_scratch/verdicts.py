@@ -16,8 +16,8 @@ from tenfold.papers.pruning_from_scratch.results import (
     read_structures,
 )
 from tenfold.papers.pruning_from_scratch.tables import percent
-from tenfold.report.claims import Evidence, Groups, Pair, decide_family, verdict_lines, write_claims
 from tenfold.report.claims import Arms as Pairs
+from tenfold.report.claims import Evidence, Groups, Pair, decide_family, verdict_lines, write_claims
 
 
 @stage
@@ -34,9 +34,7 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, searches: In
         "C5": budget_met(found, cfg),
         "C6": not_worse(trained, "scratch-b", "pruned"),
     }
-    verdicts = decide_family(
-        cfg["claims"], evidence, data_is_standin=data(cfg).is_standin, edition=cfg["edition"]
-    )
+    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data(cfg).is_standin, edition=cfg["edition"])
     write_claims(claims, paper="pruning-from-scratch", face=face(cfg, trained), verdicts=verdicts)
     for line in verdict_lines(verdicts):
         job.say(line)

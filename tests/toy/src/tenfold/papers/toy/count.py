@@ -7,11 +7,11 @@ import os
 import time
 
 import numpy as np
+from tenfold.papers.toy.method import step
 
 from tenfold.faults import fault
 from tenfold.files import read_json, sha256, write_json
 from tenfold.launcher import Cfg, Input, Job, Output, Stopped, main, stage
-from tenfold.papers.toy.method import step
 
 
 @stage

@@ -12,7 +12,11 @@ def targets(edition: Edition) -> list[str]:
 
 def metrics(edition: Edition, wildcards: Wildcards) -> list[str]:
     """The metrics of all arms."""
-    return [f"{edition.runs}/metrics/{arm}/{seeds}.json" for arm in edition.settings["arms"] for seeds in edition.seed_groups]
+    return [
+        f"{edition.runs}/metrics/{arm}/{seeds}.json"
+        for arm in edition.settings["arms"]
+        for seeds in edition.seed_groups
+    ]
 
 
 def count(edition: Edition, wildcards: Wildcards) -> Cfg:
