@@ -169,9 +169,7 @@ def paper(slug: str) -> PaperConfig:
 def merged(base: Any, over: Any) -> Any:
     """``over`` laid on ``base``: mappings key by key, everything else replaced."""
     if isinstance(base, dict) and isinstance(over, dict):
-        keys = [*base, *(key for key in over if key not in base)]
-        return {key: merged(base[key], over[key]) if key in base and key in over else (over if key in over else base)[key]
-                for key in keys}  # fmt: skip
+        return base | {key: merged(base.get(key), value) for key, value in over.items()}
     return over
 
 

@@ -25,6 +25,8 @@ PLUMBING = frozenset(
     {
         "tenfold.cli",
         "tenfold.config",
+        "tenfold.data.fetch",  # what it brings, and what is prepared of it, is held by checksums
+        "tenfold.data.registry",
         "tenfold.errors",
         "tenfold.faults",
         "tenfold.files",

@@ -28,8 +28,8 @@ def costs(cfg: Cfg, job: Job, *, table: Outputs) -> None:
             (Column("params", "parameters", ",d"), Column("macs", "MACs", ",d"), Column("gates", "gates", ",d")),
             rows,
             (
-                "Counted as the official code does: a multiply-add once, in convolutions and linear layers, and the "
-                "input elements of average-pool modules.",
+                "Counted as the official code does: a multiply-add once, of convolutions and linear layers;",
+                "and the input elements of average-pool modules.",
             ),
         ),
         table,

@@ -1,4 +1,4 @@
-"""Learns one gate per channel of a frozen net, whose weights are random or come from a pre-training (Sec. 3 of the paper)."""
+"""Learns one gate per channel of a frozen net, whose weights are random or come from a pre-training."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def baseline(cfg: Cfg, job: Job, *, structures: Output) -> None:
 
 
 def _search_space(cfg: Cfg) -> tuple[list[int], Macs, int]:
-    """Channels of each prunable layer of the expanded net, its MACs as a function of widths, the standard net's MACs."""
+    """Channels of the expanded net's layers, its MACs as a function of widths, and the standard net's MACs."""
 
     def macs(widths: list[int]) -> int:
         return net_cost({**cfg["net"], "widths": widths}).macs

@@ -109,7 +109,7 @@ class Search:
 
 
 def read_searches(paths: Sequence[Path]) -> dict[tuple[str, str], Search]:
-    """Summaries of gate learning (``gates/<net>/<source>/``) and pre-training (``pretrain/<net>/``), by net and name."""
+    """Summaries of gate learning (``gates/<net>/<source>/``) and pre-training (``pretrain/<net>/``)."""
     found: dict[tuple[str, str], Search] = {}
     for path in paths:
         net, name = (path.parts[-2], "pretrain") if path.parts[-3] == "pretrain" else (path.parts[-3], path.parts[-2])

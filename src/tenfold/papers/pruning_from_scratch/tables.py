@@ -193,7 +193,7 @@ def table_correlation(cfg: Cfg, structures: Structures, shown: Face) -> Table:
         (Column("correlation", "correlation", ".3f"),),
         rows,
         (
-            "n counts independent parts: disjoint pairs of random inits, or pre-trainings (the mean over its checkpoints).",
+            "n counts independent parts: disjoint pairs of random inits, or pre-trainings (means over checkpoints).",
             "Channel counts follow the widths of the expanded net, which all structures share.",
         ),
     )

@@ -1,4 +1,4 @@
-"""Trains an arm from scratch: fresh weights, nothing inherited but the widths (Sec. 3 of the paper)."""
+"""Trains an arm from scratch: fresh weights, nothing inherited but the widths."""
 
 from __future__ import annotations
 
