@@ -8,9 +8,18 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from tenfold import workflow as tenfold_workflow
 from tenfold.config import EDITIONS
+from tenfold.provenance import start
 
 tenfold_workflow.set_environment(sources=sys.path[0])
 house = tenfold_workflow.configured(config)
+
+# One run at a time; restored files that are the recorded ones count as made here.
+if workflow.is_main_process:
+    start.begin(workflow.workflow_settings.persistence_backend.name.lower())
+
+
+onstart:
+    start.running()
 
 
 wildcard_constraints:

@@ -111,6 +111,8 @@ class LogHandler(LogHandlerBase):
         if exception == "RuleException" and (found := COMMAND_FAILED.search(words)):
             self.failed_commands[words] = found[0]
             return None
+        if exception == "LockException":  # said at the start already, with the process that holds the lock
+            return None
         if exception == "UserError":  # a mistake in the configuration, found while the rules were read
             return f"tenfold: {words.splitlines()[1]}"
         return words

@@ -4,60 +4,114 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tenfold import config, workflow
-from tenfold.errors import UserError
+from tenfold.errors import UserError, limit_of_machine
+
+Verb = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; a user's mistake is one line and exit code 2."""
-    parser = argparse.ArgumentParser(prog="tenfold", description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-
-    target = verbs.add_parser("target", help="the Snakemake target of an edition of one paper, or of all")
-    target.add_argument("--edition", default="", help="smoke, small, real or full; config.yaml's if not given")
-    target.add_argument("--paper", default="all")
-    target.set_defaults(run=lambda given: print(workflow.check_target(_edition(given.edition), given.paper)))
-
-    record = verbs.add_parser("record", help="keep what was computed: tables, figures and verdicts, under results/")
-    record.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
-    record.add_argument("--edition", default="")
-    record.add_argument(
-        "--index", action="store_true", help="only rebuild what is derived: scoreboard and README block"
-    )
-    record.set_defaults(run=_record)
-
-    summary = verbs.add_parser("summary", help="the scoreboard of an edition, and where to look")
-    summary.add_argument("--edition", default="")
-    summary.set_defaults(run=_summary)
-
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
+    verb: Verb = given.verb
     try:
-        given.run(given)
+        try:
+            return verb(given)
+        except OSError as error:
+            raise limit_of_machine(error) from error
     except UserError as error:
         print(f"tenfold: {error}", file=sys.stderr)
         return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tenfold", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def add(name: str, verb: Verb, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(verb=verb)
+        return added
+
+    record = add(
+        "record", _record, "put what was computed on record: tables, figures, verdicts, checksums, checkpoints"
+    )
+    record.add_argument(
+        "--index", action="store_true", help="only rebuild what is derived: scoreboards, README's results, dvc.yaml"
+    )
+    for added in (
+        record,
+        add("compare", _compare, "compare what was computed here with what is on record, cell by cell"),
+    ):
+        added.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
+        added.add_argument(
+            "--edition", default="", help=f"{', '.join(config.EDITIONS)}; that of config.yaml if not given"
+        )
+    added.add_argument("--strict", action="store_true", help="exit with 1 if anything differs")
+    add("verify", _verify, "check every file against its record, and name those that differ")
+    restore = add("restore", _restore, "bring recorded files back without computing anything")
+    restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
+    explain = add("explain", _explain, "say where a file or one cell of a table comes from")
+    explain.add_argument(
+        "what", metavar="FILE[:ROW:COLUMN]", help="ROW as printed (keys joined by ' / ') or its number"
+    )
+    return parser
+
+
+def _papers(given: argparse.Namespace) -> tuple[str, list[str]]:
+    edition = given.edition or str(config.house()["edition"])
+    slugs: list[str] = given.papers or config.house()["papers"]
+    for slug in slugs:
+        workflow.check_target(edition, slug)
+    return edition, slugs
+
+
+def _record(given: argparse.Namespace) -> int:
+    from tenfold.provenance import index, record
+
+    if given.index:
+        index.rebuild()
+    else:
+        print("\n".join(record.record(*_papers(given))))
     return 0
 
 
-def _edition(name: str) -> str:
-    return name or str(config.house()["edition"])
+def _compare(given: argparse.Namespace) -> int:
+    from tenfold.provenance.compare import DIFFERS, compare
+    from tenfold.provenance.recorded import Ledger
+
+    edition, slugs = _papers(given)
+    found = [compare(Ledger(edition, slug)) for slug in slugs]
+    print("\n".join(line for comparison in found for line in comparison.lines()))
+    return int(given.strict and any(comparison.outcome == DIFFERS for comparison in found))
 
 
-def _record(given: argparse.Namespace) -> None:
-    from tenfold.provenance import record
+def _verify(_given: argparse.Namespace) -> int:
+    from tenfold.provenance.verify import verify
 
-    edition = _edition(given.edition)
-    if not given.index:
-        record.record(edition, given.papers or config.house()["papers"])
-    record.rebuild_index()
+    checked, wrong, anew = verify()
+    for path in anew:
+        print(f"{path}: made anew here, with other bytes than on record")
+    for line in wrong:
+        print(line)
+    print(f"{checked} files checked: {len(wrong)} are not what their record says, {len(anew)} were made anew here")
+    return int(bool(wrong))
 
 
-def _summary(given: argparse.Namespace) -> None:
-    from tenfold.report import scoreboard
+def _restore(given: argparse.Namespace) -> int:
+    from tenfold.provenance.restore import restore, restore_from
 
-    scoreboard.show(_edition(given.edition))
+    print("\n".join(restore_from(given.rev) if given.rev else restore()))
+    return 0
+
+
+def _explain(given: argparse.Namespace) -> int:
+    from tenfold.provenance.explain import explain
+
+    print("\n".join(explain(given.what)))
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,12 @@ def sha256(path: Path) -> str:
 def partial_path(path: Path) -> Path:
     """Where a file is written before it takes its name: beside it, hidden, with the same suffix."""
     return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+
+
+def partials(path: Path) -> list[Path]:
+    """What processes that were killed have left of a file."""
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+\.partial{re.escape(path.suffix)}")
+    return [left for left in path.parent.glob(".*") if pattern.fullmatch(left.name)]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ and leaves a run record for each of them.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import inspect
 import json
 import os
@@ -30,11 +31,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import IO, Annotated, Any, NoReturn
 
-from tenfold.errors import UserError
+from tenfold.errors import UserError, limit_of_machine
 from tenfold.faults import fault
-from tenfold.files import canonical_json, commit_file, partial_path
+from tenfold.files import canonical_json, commit_file, partial_path, partials
 from tenfold.provenance import digest, records
 
 Cfg = dict[str, Any]
@@ -107,7 +108,10 @@ def stage(function: Stage) -> Stage:
 def main(*stages: Stage, argv: list[str] | None = None) -> NoReturn:
     """Runs one of a module's stages as a command; exit code 2 and one line for a user's mistake."""
     try:
-        _run(_parse(stages, argv))
+        try:
+            _run(_parse(stages, argv))
+        except OSError as error:
+            raise limit_of_machine(error) from error
     except UserError as error:
         print(f"tenfold: {error}", file=sys.stderr)
         sys.exit(2)
@@ -202,12 +206,16 @@ def _run(call: _Call) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.on_signal)
+    alone = _wait_to_be_alone(outputs[0], job)
     for path in call.paths("input"):
         if not path.exists():
             raise UserError(f"{path} is missing: ask Snakemake for it, for example `snakemake {path}`")
     inputs = records.checksums(call.paths("input"))
+    records.refuse_other_data(call.cfg, inputs)
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in partials(path):
+            left.unlink()
     arguments = {name: _partial(value) if call.roles[name] == "output" else value for name, value in call.files.items()}
     started = time.monotonic()
     try:
@@ -224,6 +232,7 @@ def _run(call: _Call) -> None:
     for path in outputs:
         records.write_run_record(path, record)
     job.resume.unlink(missing_ok=True)
+    alone.close()
     job.say(f"done in {time.monotonic() - started:.1f} s")
 
 
@@ -238,6 +247,26 @@ def _errors_in_log(log: Path | None) -> Iterator[None]:
             with log.open("a", encoding="utf-8") as file:
                 file.write(text)
         raise
+
+
+def _wait_to_be_alone(output: Path, job: Job) -> IO[str]:
+    """Waits while another process makes the same output, as a job does whose Snakemake was killed.
+
+    Returns:
+        The open lock file; the lock ends with it, or with the process.
+    """
+    path = records.record_path(output).with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        job.say(f"process {file.read().strip()} still makes {output}, it was left by a run that was killed: waiting")
+        fcntl.flock(file, fcntl.LOCK_EX)
+    file.truncate(0)
+    print(os.getpid(), file=file, flush=True)
+    return file
 
 
 def _partial(value: Path | list[Path]) -> Path | list[Path]:

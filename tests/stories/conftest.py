@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +27,10 @@ HOUSE = [
     "workflow/schemas",
     "workflow/rules/data.smk",
     "workflow/rules/report.smk",
+    "workflow/report",
+    ".dvcignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
 ]
 
 
@@ -61,6 +68,43 @@ class Repository:
         plan, name = rows[0].index("plan"), rows[0].index("output_file")
         return sorted(row[name] for row in rows[1:] if row[plan] != "no update")
 
+    def dvc(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        """Runs DVC."""
+        return self.run(sys.executable, "-m", "dvc", *arguments, **options)  # type: ignore[arg-type]
+
+    def waiting(self, *arguments: str, targets: tuple[str, ...] = ()) -> list[str]:
+        """The rules of the jobs that Snakemake would run, sorted, targets left out."""
+        done = self.snakemake("--dry-run", *arguments, *targets)
+        rules = re.findall(r"^(?:local)?rule (\S+):$", done.stdout, flags=re.MULTILINE)
+        return sorted(rule for rule in rules if rule not in ("all", *targets))
+
+    def checksums(self, *folders: str) -> dict[str, str]:
+        """SHA-256 of every visible file below the folders, measured times left out."""
+        return {
+            path.relative_to(self.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for folder in folders
+            for path in sorted((self.path / folder).rglob("*"))
+            if path.is_file() and "/." not in path.relative_to(self.path).as_posix() and ".times." not in path.name
+        }
+
+    def shuffle_times(self, seed: int) -> None:
+        """Gives every file of runs/ and data/ a random time of modification."""
+        draw = random.Random(seed)
+        for folder in ("runs", "data"):
+            for path in sorted((self.path / folder).rglob("*")):
+                if path.is_file():
+                    os.utime(path, (1.7e9, draw.uniform(1e9, 1.7e9)))
+
+    def clone(self, path: Path) -> Repository:
+        """A fresh clone, without anything that git does not hold."""
+        self.run("git", "clone", "-q", str(self.path), str(path))
+        return Repository(path, self.env | {"PYTHONPATH": str(path / "src")})
+
+    def copy(self, path: Path) -> Repository:
+        """A copy of the whole folder with all times, as it stands."""
+        shutil.copytree(self.path, path, copy_function=shutil.copy2)
+        return Repository(path, self.env | {"PYTHONPATH": str(path / "src")})
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replaces a text that must be there."""
         text = (self.path / file).read_text()
@@ -88,16 +132,51 @@ def lay_house(path: Path) -> Repository:
     shutil.copytree(ROOT / "src", path / "src", ignore=no_papers)
     shutil.copytree(TOY, path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (path / "config/config.yaml").write_text("edition: small\ndevice: auto\nprecision: auto\npapers: [toy]\n")
+    (path / "README.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n")
     home = path.parent / "home"
     home.mkdir(exist_ok=True)
     env = {key: value for key, value in os.environ.items() if not key.startswith(("TENFOLD", "GIT_", "TOY"))}
     env |= {"PYTHONPATH": str(path / "src"), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"),
+            "DVC_SITE_CACHE_DIR": str(home / "site"),
             "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
             "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org"}  # fmt: skip
     repository = Repository(path, env)
     repository.run("git", "init", "-q", "-b", "main")
     repository.commit("The house with a toy paper")
     return repository
+
+
+@pytest.fixture(scope="session")
+def recorded_once(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository in which everything has run and is on record, for copies and clones."""
+    path = tmp_path_factory.mktemp("recorded") / "house"
+    path.mkdir()
+    repository = lay_house(path)
+    repository.snakemake()
+    repository.tenfold("record")
+    repository.commit("Record the toy")
+    return repository
+
+
+@pytest.fixture
+def recorded(recorded_once: Repository, tmp_path: Path) -> Repository:
+    """A copy of the recorded repository, its runs/ and .snakemake/ included."""
+    return recorded_once.copy(tmp_path / "house")
+
+
+@pytest.fixture(scope="session")
+def restored_once(recorded_once: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A fresh clone of the recorded repository, with everything restored and all times shuffled."""
+    repository = recorded_once.clone(tmp_path_factory.mktemp("restored") / "house")
+    repository.tenfold("restore")
+    repository.shuffle_times(seed=7)
+    return repository
+
+
+@pytest.fixture
+def restored(restored_once: Repository, tmp_path: Path) -> Repository:
+    """A copy of the restored clone."""
+    return restored_once.copy(tmp_path / "clone")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from .conftest import Repository, lay_house
 
 ROOT = "runs/small/toy"
-PLAIN = {f"{ROOT}/weights/plain/s0-2.json", f"{ROOT}/metrics/plain/s0-2.json"}
-FANCY = {f"{ROOT}/weights/fancy/s0-2.json", f"{ROOT}/metrics/fancy/s0-2.json"}
+SUFFIXES = ("json", "times.csv")
+PLAIN = {f"{ROOT}/weights/plain/s0-2.json", *(f"{ROOT}/metrics/plain/s0-2.{suffix}" for suffix in SUFFIXES)}
+FANCY = {f"{ROOT}/weights/fancy/s0-2.json", *(f"{ROOT}/metrics/fancy/s0-2.{suffix}" for suffix in SUFFIXES)}
 COUNTS = PLAIN | FANCY
-TABLE = {f"{ROOT}/tables/table-counts.csv", f"{ROOT}/claims.json"}
+FORMS = ("csv", "md", "tex", "cells.json")
+TABLE = {*(f"{ROOT}/tables/table-counts.{form}" for form in FORMS), f"{ROOT}/metrics.json", f"{ROOT}/claims.json"}
 END = {"runs/small/scoreboard.csv", "runs/small/scoreboard.md"}
 
 
@@ -53,7 +56,7 @@ def test_the_method_reruns_the_jobs_that_use_it_and_what_follows(done: Repositor
 
 
 def test_the_table_reruns_alone(done: Repository) -> None:
-    done.edit("src/tenfold/papers/toy/table.py", "arm,count", "arm,mean")
+    done.edit("src/tenfold/papers/toy/table.py", "Counts of the toy", "Counts of a toy")
     assert set(done.planned()) == TABLE | END
 
 
@@ -69,7 +72,7 @@ def test_swapped_values_are_noticed(done: Repository) -> None:
 
 def test_a_changed_pin_reruns_what_imports_that_package(done: Repository) -> None:
     done.edit("requirements.lock", "numpy==2.4.6", "numpy==2.4.7")
-    assert COUNTS <= set(done.planned())
+    assert TABLE | END <= set(done.planned())
     done.edit("requirements.lock", "numpy==2.4.7", "numpy==2.4.6")
     assert done.planned() == []
     done.edit("requirements.lock", "torchvision==0.26.0", "torchvision==0.27.0")
@@ -78,8 +81,8 @@ def test_a_changed_pin_reruns_what_imports_that_package(done: Repository) -> Non
 
 def test_sources_edited_after_the_plan_stop_the_job_in_one_line(repository: Repository) -> None:
     job = [
-        "python", "-m", "tenfold.papers.toy.table", "--cfg", "{}", "--code", "0000000000000000",
-        "--table", "t.csv", "--claims", "c.json",
+        sys.executable, "-m", "tenfold.papers.toy.table", "--cfg", "{}", "--code", "0000000000000000",
+        "--table", "t.csv", "--summary", "m.json", "--claims", "c.json",
     ]  # fmt: skip
     done = repository.run(*job, check=False)
     assert done.returncode == 2

@@ -16,7 +16,7 @@ from tenfold.launcher import Job
 from tenfold.papers.pruning_from_scratch import figures, grid, results, tables, verdicts
 from tenfold.workflow import House, Paper, seeds_of
 
-NET = "vgg16-c8"
+NET = "resnet20-c8"
 STANDARD = 1_000_000
 ACCURACY = {"full": 0.70, "pruned": 0.66, "pretrained": 0.65, "uniform": 0.60, "random": 0.58}
 

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tenfold.errors import UserError
 from tenfold.files import read_json, sha256, write_json
 
 FORMAT = 1
@@ -49,6 +50,23 @@ def read_run_record(output: Path) -> dict[str, Any] | None:
     """The record of an output, or None where there is none."""
     path = record_path(output)
     return read_json(path) if path.exists() else None
+
+
+def refuse_other_data(cfg: Any, inputs: dict[str, str]) -> None:
+    """Checks prepared datasets against the checksums that the configuration has for them.
+
+    Raises:
+        UserError: a dataset has other bytes than the configuration says.
+    """
+    if isinstance(cfg, dict):
+        path = f"data/prepared/{cfg.get('name')}.safetensors"
+        if path in inputs and cfg.get("sha256") not in (None, inputs[path]):
+            raise UserError(
+                f"{path}: has SHA-256 {inputs[path]}, config/datasets.yaml says {cfg['sha256']}; "
+                f"make it again: snakemake -f {path}"
+            )
+    for value in cfg.values() if isinstance(cfg, dict) else cfg if isinstance(cfg, list) else ():
+        refuse_other_data(value, inputs)
 
 
 def fingerprint() -> dict[str, Any]:

@@ -9,6 +9,7 @@ rule toy_count:
     output:
         weights="runs/{edition}/toy/weights/{arm}/{seeds}.json",
         metrics="runs/{edition}/toy/metrics/{arm}/{seeds}.json",
+        times="runs/{edition}/toy/metrics/{arm}/{seeds}.times.csv",
     params:
         cfg=toy.cfg("count"),
         code=toy.code("count"),
@@ -18,7 +19,7 @@ rule toy_count:
     shell:
         "python -m tenfold.papers.toy.count"
         " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --weights {output.weights} --metrics {output.metrics}"
+        " --data {input.data} --weights {output.weights} --metrics {output.metrics} --times {output.times}"
 
 
 # 2. Sum up.
@@ -26,7 +27,8 @@ rule toy_table:
     input:
         metrics=toy.files("metrics"),
     output:
-        table="runs/{edition}/toy/tables/table-counts.csv",
+        table=toy.table("table-counts"),
+        summary="runs/{edition}/toy/metrics.json",
         claims="runs/{edition}/toy/claims.json",
     params:
         cfg=toy.cfg("table"),
@@ -37,4 +39,4 @@ rule toy_table:
     shell:
         "python -m tenfold.papers.toy.table"
         " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --metrics {input.metrics} --table {output.table} --claims {output.claims}"
+        " --metrics {input.metrics} --table {output.table} --summary {output.summary} --claims {output.claims}"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from tenfold.workflow import Cfg, Edition, Wildcards, seeds_of
+from tenfold.workflow import TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
 
 
 def targets(edition: Edition) -> list[str]:
-    """The table and the verdicts."""
-    return [f"{edition.runs}/tables/table-counts.csv", f"{edition.runs}/claims.json"]
+    """The table, the metrics and the verdicts."""
+    table = [f"{edition.runs}/tables/table-counts.{form}" for form in TABLE_FORMS]
+    return [*table, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
 
 
 def metrics(edition: Edition, wildcards: Wildcards) -> list[str]:
     """The metrics of all arms."""
-    return [
-        f"{edition.runs}/metrics/{arm}/{seeds}.json"
-        for arm in edition.settings["arms"]
-        for seeds in edition.seed_groups
-    ]
+    arms = edition.settings["arms"]
+    return [f"{edition.runs}/metrics/{arm}/{seeds}.json" for arm in arms for seeds in edition.seed_groups]
 
 
 def count(edition: Edition, wildcards: Wildcards) -> Cfg:
@@ -26,10 +24,17 @@ def count(edition: Edition, wildcards: Wildcards) -> Cfg:
         "data": edition.data,
         "seeds": seeds_of(wildcards.seeds),
         "steps": edition.settings["steps"],
+        "padding": edition.settings["padding"],
         **edition.settings["arms"][wildcards.arm],
     }
 
 
 def table(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the table and the verdicts depend on beside the metrics."""
-    return {"arms": list(edition.settings["arms"]), "claims": edition.claims, "data": edition.data_shown}
+    return {
+        "arms": list(edition.settings["arms"]),
+        "seeds": edition.settings["seeds"],
+        "steps": edition.settings["steps"],
+        "claims": edition.claims,
+        "data": edition.data_shown,
+    }

@@ -1,0 +1,114 @@
+"""DVC's part: what a ledger says, what is kept in ``store/``, what is brought back. DVC is run as a command."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tenfold.errors import UserError
+from tenfold.files import write_text
+from tenfold.provenance.recorded import Ledger, ledgers
+
+TOP = Path("dvc.yaml")
+MEGABYTE = 1000**2
+CAPS = {"smoke": MEGABYTE, "small": 2 * MEGABYTE, "real": MEGABYTE, "full": MEGABYTE}  # bytes that DVC keeps of a paper
+
+
+def dvc(*arguments: str) -> str:
+    """Runs DVC and gives what it printed.
+
+    Raises:
+        UserError: one line with DVC's own reason.
+    """
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"dvc {arguments[0]}: {reason(done.stderr) or reason(done.stdout)}")
+    return done.stdout
+
+
+def reason(output: str) -> str:
+    """DVC's errors on one line."""
+    lines = [line.strip() for line in output.splitlines()]
+    first = next((index for index, line in enumerate(lines) if line.startswith("ERROR:")), 0)
+    words = " ".join(line.removeprefix("ERROR: ") for line in lines[first:] if line)
+    return words.partition(" Having any troubles?")[0]
+
+
+def write_ledger(ledger: Ledger) -> None:
+    """Writes ``dvc.yaml`` of a ledger: one stage, whose command Snakemake answers with "nothing to be done"."""
+    stage: dict[str, Any] = {"cmd": f"snakemake {ledger.edition}/{ledger.slug or 'all'}", "wdir": "../" * depth(ledger)}
+    if ledger.slug:
+        stage["params"] = [{f"config/papers/{ledger.slug}.yaml": ["defaults", ledger.edition]}]
+    stage["outs"] = [{out.as_posix(): {"persist": True}} for out in ledger.outs]
+    header = "# Written by `tenfold record`. Snakemake makes these files, DVC keeps them.\n"
+    write_text(ledger.dvc_file, header + _yaml({"stages": {ledger.name.replace("/", "-"): stage}}))
+
+
+def depth(ledger: Ledger) -> int:
+    """How many folders deep a ledger lies."""
+    return len(ledger.folder.parts)
+
+
+def commit(ledger: Ledger) -> None:
+    """Takes the ledger's files into DVC's cache and notes them in ``dvc.lock``, which is whole or as it was."""
+    lock = ledger.dvc_file.with_suffix(".lock")
+    before = lock.read_text(encoding="utf-8") if lock.exists() else None
+    try:
+        dvc("commit", "--force", str(ledger.dvc_file))
+    except BaseException:
+        if before is None:
+            lock.unlink(missing_ok=True)
+        else:
+            write_text(lock, before)
+        raise
+
+
+def push(recorded: Iterable[Ledger]) -> None:
+    """Puts the ledgers' files into the default remote."""
+    dvc("push", *(str(ledger.dvc_file) for ledger in recorded))
+
+
+def write_top() -> None:
+    """Writes the top-level ``dvc.yaml``: metrics, plots, params and artifacts of all that is on record."""
+    metrics, plots, params, artifacts = [], [], [], {}
+    for ledger in ledgers():
+        if not ledger.slug:
+            continue
+        if (ledger.folder / "metrics.json").exists():
+            metrics.append((ledger.folder / "metrics.json").as_posix())
+        plots += sorted(path.as_posix() for path in (ledger.folder / "figures").glob("*.png"))
+        params.append(f"config/papers/{ledger.slug}.yaml")
+        if ledger.kept_headline is not None:
+            artifacts[f"{ledger.slug}-{ledger.edition}"] = {"path": ledger.kept_headline.as_posix(), "type": "model"}
+    content = {"metrics": metrics, "plots": plots, "params": list(dict.fromkeys(params)), "artifacts": artifacts}
+    header = "# Written by `tenfold record --index`. The ledgers of what DVC keeps lie in results/<edition>/<paper>/.\n"
+    write_text(TOP, header + _yaml({name: listed for name, listed in content.items() if listed}))
+
+
+def is_intact(entry: Path) -> bool:
+    """Whether a file of DVC's cache (``.../ab/cdef...``) has the MD5 that its name says."""
+    with entry.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return found == entry.parent.name + entry.name.removesuffix(".dir")
+
+
+def gc() -> None:
+    """Drops from the cache and the default remote what neither the working tree nor a tag refers to."""
+    dvc("gc", "--workspace", "--all-tags", "--cloud", "--force")
+
+
+def size_in_lock(lock: Path) -> int:
+    """How many bytes a ``dvc.lock`` keeps."""
+    content = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    return sum(out["size"] for stage in content["stages"].values() for out in stage["outs"])
+
+
+def _yaml(content: Any) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,132 @@
+"""``tenfold restore``: brings recorded files back, of this commit or of another, without computing anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tenfold.data import registry
+from tenfold.errors import UserError
+from tenfold.files import sha256, written_whole
+from tenfold.provenance import ledger, start
+from tenfold.provenance.recorded import RESULTS, Ledger, Provenance, ledgers, parse_provenance
+from tenfold.provenance.verify import verify
+
+
+def restore() -> list[str]:
+    """Brings back what this commit has on record, and checks it.
+
+    Raises:
+        UserError: a file cannot be had, or is not the recorded one (DVC's cache or the remote is damaged).
+    """
+    books = list(ledgers())
+    if not books:
+        return ["nothing is on record"]
+    refetch_damaged(books)
+    ledger.dvc("pull", *(str(book.dvc_file) for book in books))
+    for book in books:
+        _put_back_headline(book)
+    lines = [f"{book.name}: restored" for book in books] + list(_make_standins(books))
+    checked, wrong, _ = verify()
+    if wrong:
+        raise UserError(f"{wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
+    return [*lines, f"{checked} files are as recorded"]
+
+
+def refetch_damaged(books: list[Ledger]) -> None:
+    """Drops cache entries that are not what their name says, so that DVC fetches them again."""
+    cache = Path(ledger.dvc("cache", "dir").strip())
+    for path in (cache / "files" / "md5").glob("??/*"):
+        if path.is_file() and not ledger.is_intact(path):
+            path.unlink()
+
+
+def _put_back_headline(book: Ledger) -> None:
+    """The headline checkpoint under the name that its job gave it, unless another one lies there."""
+    source, kept = book.headline, book.kept_headline
+    if source is not None and kept is not None and kept.exists() and not source.exists():
+        with written_whole(source) as partial:
+            shutil.copyfile(kept, partial)
+
+
+def _make_standins(books: list[Ledger]) -> Iterator[str]:
+    """Draws the stand-ins that are not here: a job that needs one would make all that read it run again."""
+    absent = [path for path in sorted({path for book in books for path in _datasets(book)}) if not Path(path).exists()]
+    drawn = [path for path in absent if not registry.dataset(Path(path).stem).archives]
+    if drawn:
+        done = subprocess.run([sys.executable, "-m", "snakemake", *drawn], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise UserError(f"{' '.join(drawn)}: could not be made: {' '.join(done.stderr.split())}")
+    yield from (f"{path}: drawn" for path in drawn)
+    for path in absent:
+        if path not in drawn:
+            yield f"{path}: is not here; get it before you change a job that reads it: snakemake {path}"
+
+
+def _datasets(book: Ledger) -> list[str]:
+    provenance = book.provenance()
+    jobs = provenance.jobs if provenance else []
+    return [output for job in jobs for output in job.outputs if output.startswith("data/prepared/")]
+
+
+def restore_from(rev: str) -> list[str]:
+    """Brings back what another commit has on record, into runs/; the sources stay as they are.
+
+    Snakemake then knows by which settings and code the files were made, and runs what differs from today's.
+
+    Raises:
+        UserError: no such commit, nothing on record there, or a file here is on record nowhere and would be lost.
+    """
+    commit = _git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", otherwise=f"{rev}: is not a commit").strip()
+    listed = _git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines()
+    books = [Ledger(path.parts[1], path.parts[2] if len(path.parts) == 4 else "")
+             for path in map(Path, listed) if path.name == "dvc.yaml"]  # fmt: skip
+    if not books:
+        raise UserError(f"{rev}: nothing is on record there")
+    lines = []
+    for book in books:
+        there = parse_provenance(
+            _git("show", f"{commit}:{book.provenance_file.as_posix()}"), f"{rev}:{book.provenance_file}"
+        )
+        files = _bring(book, commit, there)
+        start.restore(book, there)
+        lines.append(f"{book.name}: {files} files as on record at {commit[:9]}")
+    return lines
+
+
+def _bring(book: Ledger, commit: str, there: Provenance) -> int:
+    """Fetches a ledger's files of a commit beside runs/, then gives each its name; how many."""
+    Path("runs").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".restoring-", dir="runs") as folder:
+        for out in book.outs:
+            target = Path(folder) / out.relative_to("runs")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            ledger.dvc("get", ".", out.as_posix(), "--rev", commit, "--out", str(target))
+        found = {Path("runs") / path.relative_to(folder): path for path in Path(folder).rglob("*") if path.is_file()}
+        _refuse_loss(book, list(found), there)
+        for target, path in sorted(found.items()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+    return len(found)
+
+
+def _refuse_loss(book: Ledger, targets: list[Path], there: Provenance) -> None:
+    records = [provenance for provenance in (book.provenance(), there) if provenance is not None]
+    for path in targets:
+        if path.exists() and path.as_posix() in there.job_of:
+            recorded = {record.job_of[path.as_posix()].outputs[path.as_posix()] for record in records
+                        if path.as_posix() in record.job_of}  # fmt: skip
+            if None not in recorded and sha256(path) not in recorded:
+                raise UserError(f"{path}: is on record nowhere and would be overwritten; record it, or delete it")
+
+
+def _git(*arguments: str, otherwise: str = "") -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(otherwise or f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout

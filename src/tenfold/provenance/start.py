@@ -1,0 +1,192 @@
+"""The start of Snakemake in this folder: one run at a time, and trust in restored files that are the recorded ones."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tenfold.errors import UserError, limit_of_machine
+from tenfold.files import read_json, sha256, write_json
+from tenfold.provenance import metadata
+from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers, stays_here
+from tenfold.provenance.records import read_run_record
+
+OWN = metadata.FOLDER / "tenfold"
+LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored.json"
+ASIDE = Path("runs", ".aside")
+SHOWN = 3  # files that are named one by one
+
+_lock: FileLock | None = None
+
+
+def begin(backend: str) -> None:
+    """Takes the folder's lock and restores Snakemake's notes from the records; says what a user should know.
+
+    Where another process runs the workflow here, it says so and does nothing: Snakemake's own lock then refuses
+    a second run, and lets a dry run pass.
+
+    Args:
+        backend: how Snakemake keeps its notes (``--persistence-backend``).
+
+    Raises:
+        SystemExit: with code 2, after one line, when a record is damaged or the folder cannot be written to.
+    """
+    try:
+        if _take_lock():
+            if metadata.remove_locks():
+                _say("an earlier run was killed: its lock is removed, and jobs go on where they can")
+            _restore_all(backend)
+    except OSError as error:
+        _say(str(limit_of_machine(error)))
+        sys.exit(2)
+    except UserError as error:
+        _say(str(error))
+        sys.exit(2)
+
+
+def running() -> None:
+    """Notes that this process does not only look, but runs jobs."""
+    write_json(HOLDER, _myself(running=True))
+
+
+def holder() -> dict[str, Any] | None:
+    """The process that runs jobs in this folder, if there is one."""
+    try:
+        found: dict[str, Any] = read_json(HOLDER)
+    except (FileNotFoundError, ValueError):
+        return None
+    here = found["host"] == socket.gethostname()
+    return found if found["running"] and (not here or _is_alive(found["pid"])) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _take_lock() -> bool:
+    """Waits for processes that only look (they take a second or two), but not for one that runs jobs."""
+    global _lock
+    OWN.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(LOCK)
+    while True:
+        try:
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            if (other := holder()) is not None:
+                _say(f"process {other['pid']} on {other['host']} is running the workflow here: wait until it has ended")
+                return False
+        else:
+            _lock = lock
+            write_json(HOLDER, _myself(running=False))
+            return True
+
+
+def _myself(*, running: bool) -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": socket.gethostname(), "running": running}
+
+
+def _say(line: str) -> None:
+    print(f"tenfold: {line}", file=sys.stderr, flush=True)
+
+
+def _restore_all(backend: str) -> None:
+    recorded = list(ledgers())
+    if recorded and not metadata.is_known(backend):
+        _say("this Snakemake keeps its notes in a form that is not known here: restored files are not recognised")
+        return
+    foreign = [output for ledger in recorded for output in restore(ledger, ledger.provenance())]
+    if foreign:
+        names = ", ".join(foreign[:SHOWN]) + (f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else "")
+        _say(f"not the recorded bytes, nor those that a job here has made; will be made again if needed: {names}")
+
+
+def restore(ledger: Ledger, provenance: Provenance | None) -> list[str]:
+    """Puts recorded jobs into Snakemake's notes where all files on disk that they made are the recorded ones.
+
+    Outputs that are not there (weights that were not pulled) are noted too: without, Snakemake would not look at the
+    settings of their job. A file that is neither recorded, nor as Snakemake or its run record knows it, is marked as
+    incomplete, so that it is made again. What Snakemake noted itself stays until the record changes: a setting that
+    leads to the same bytes must not be reset at every start.
+
+    Weights of other settings beside recorded metrics, as after a change of commits, are set aside in ``runs/.aside``
+    under their checksum; they come back with the record that they belong to.
+
+    Returns:
+        The files that will be made again.
+    """
+    if provenance is None:
+        return []
+    state = read_json(RESTORED) if RESTORED.exists() else {}
+    version = sha256(ledger.provenance_file) if ledger.provenance_file.exists() else None
+    known = state.get(ledger.name) == version
+    foreign = [path for job in provenance.jobs for path in _restore_job(job, provenance.rules[job.rule], known)]
+    if not known:
+        write_json(RESTORED, state | {ledger.name: version})
+    return foreign
+
+
+def _restore_job(job: Job, template: str, known: bool) -> list[str]:
+    for output, checksum in job.outputs.items():
+        if checksum and (ASIDE / checksum).exists() and not Path(output).exists():
+            _move(ASIDE / checksum, Path(output))
+    mtimes = {output: _mtime(output) for output in job.outputs}
+    notes = {output: metadata.read(output) for output in job.outputs}
+    as_noted = {
+        output: noted is not None and mtimes[output] in (None, noted["endtime"]) for output, noted in notes.items()
+    }
+    if known and all(as_noted.values()):
+        return []
+    present = {output: sha256(Path(output)) for output, mtime in mtimes.items() if mtime is not None}
+    other = [output for output, checksum in present.items() if job.outputs[output] not in (None, checksum)]
+    if other and all(map(stays_here, other)) and any(not stays_here(output) for output in present):
+        for output in other:
+            _move(Path(output), ASIDE / present[output])
+            mtimes[output] = None
+            _say(f"{output}: not the recorded bytes; set aside as {ASIDE / present[output]}, made again when needed")
+        other = []
+    if not other:
+        _note(job, template, mtimes)
+    foreign = [output for output in other if not as_noted[output] and not _made_here(output, present[output])]
+    for output in foreign:
+        metadata.mark_incomplete(output)
+    return foreign
+
+
+def _mtime(path: str) -> float | None:
+    try:
+        return Path(path).stat().st_mtime
+    except FileNotFoundError:
+        return None
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
+
+
+def _made_here(output: str, checksum: str) -> bool:
+    record = read_run_record(Path(output))
+    return record is not None and record["sha256"] == checksum
+
+
+def _note(job: Job, template: str, mtimes: dict[str, float | None]) -> None:
+    checksums = {
+        path: checksum or sha256(Path(path)) for path, checksum in job.inputs.items() if checksum or Path(path).exists()
+    }
+    for output, mtime in mtimes.items():
+        noted = metadata.note(
+            rule=job.rule, template=template, command=job.shell_command, params=metadata.params(job.cfg, job.code),
+            log=job.log, inputs=sorted(job.inputs), checksums=checksums, mtime=mtime or 0.0,
+        )  # fmt: skip
+        metadata.write(output, noted)
