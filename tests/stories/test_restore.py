@@ -119,7 +119,7 @@ def test_records_of_another_commit_are_not_believed(restored_once: Repository, t
     text = provenance.read_text()
     metrics = json.loads(text)["jobs"]
     fancy = next(job for job in metrics if job["rule"] == "toy_count" and job["cfg"]["arm"] == "fancy")
-    for path, checksum in fancy["outputs"].items():
+    for checksum in fancy["outputs"].values():
         if checksum:
             text = text.replace(checksum, "0" * 64)
     provenance.write_text(text)
