@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,11 @@ def paper() -> Paper:
 @pytest.fixture
 def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
     """Files as the training stages of ``small`` would leave them, with known numbers."""
-    edition = paper.edition("small")
+    small = paper.edition("small")
+    net = small.settings["nets"][NET] | {"arms": {"full": [], **{kind: [0.5] for kind in list(ACCURACY)[1:]}}}
+    settings = {"inits": 10, "seeds_per_job": 5, "pretrain": {"checkpoints": [1, 3]}, "nets": {NET: net}}
+    claims = [claim | {"editions": ["small"]} if claim["id"] == "C2" else claim for claim in small.claims]
+    edition = replace(small, settings=small.settings | settings, claims=claims)
     rng = np.random.default_rng(0)
     cfg = {"edition": "small", **grid.report(edition, None)}
     wildcards = SimpleNamespace(edition="small")

@@ -25,14 +25,14 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, searches: In
     """Verdicts on all claims, printed as soon as they are there."""
     trained, found, costs = read_arms(arms), read_structures(structures), read_searches(searches)
     evidence = {
-        "C1": not_worse(trained, "pruned", "pretrained"),
-        "C1-uniform": not_worse(trained, "pruned", "uniform"),
-        "C1-random": not_worse(trained, "pruned", "random"),
+        "C1": paired(trained, "pruned", "pretrained"),
+        "C1-uniform": paired(trained, "pruned", "uniform"),
+        "C1-random": paired(trained, "pruned", "random"),
         "C2": more_alike(found, cfg),
-        "C3": not_worse(trained, "chosen", "pretrained"),
+        "C3": paired(trained, "chosen", "pretrained"),
         "C4": cheaper(costs),
         "C5": budget_met(found, cfg),
-        "C6": not_worse(trained, "scratch-b", "pruned"),
+        "C6": paired(trained, "scratch-b", "pruned"),
     }
     verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data(cfg).is_standin, edition=cfg["edition"])
     write_claims(claims, paper="pruning-from-scratch", face=face(cfg, trained), verdicts=verdicts)
@@ -40,7 +40,7 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, searches: In
         job.say(line)
 
 
-def not_worse(arms: Arms, ours: str, other: str) -> Evidence:
+def paired(arms: Arms, ours: str, other: str) -> Evidence:
     """Accuracy of one kind of arm against another, at each net and ratio that has both, paired by seed."""
     cells = []
     for (net, _), arm in arms.items():
