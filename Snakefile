@@ -22,6 +22,9 @@ onstart:
     start.running()
 
 
+report: "workflow/report/workflow.rst"
+
+
 wildcard_constraints:
     **tenfold_workflow.WILDCARDS,
 

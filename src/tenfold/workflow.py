@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -170,12 +170,26 @@ class Paper:
         return prepared(self.edition(wildcards.edition).settings["data"])
 
     def table(self, name: str) -> list[str]:
-        """The output paths of a table, in all its forms."""
-        return [f"runs/{{edition}}/{self.slug}/tables/{name}.{form}" for form in TABLE_FORMS]
+        """The output paths of a table, in all its forms; the CSV goes into Snakemake's report."""
+        return self._reported("tables", name, TABLE_FORMS, shown="csv")
 
     def figure(self, name: str) -> list[str]:
-        """The output paths of a figure, with the data behind it."""
-        return [f"runs/{{edition}}/{self.slug}/figures/{name}.{form}" for form in FIGURE_FORMS]
+        """The output paths of a figure, with the data behind it; the PNG goes into Snakemake's report."""
+        return self._reported("figures", name, FIGURE_FORMS, shown="png")
+
+    def _reported(self, folder: str, name: str, forms: Iterable[str], shown: str) -> list[str]:
+        from snakemake.io import report  # stages import this module too, and need no Snakemake
+
+        kind = folder.removesuffix("s")
+        paths = {form: f"runs/{{edition}}/{self.slug}/{folder}/{name}.{form}" for form in forms}
+        paths[shown] = report(
+            paths[shown],
+            caption=f"../report/{kind}.rst",
+            category=f"{self.config.about['title']}, {{edition}}",
+            subcategory=folder.capitalize(),
+            labels={kind: name.removeprefix(f"{kind}-").replace("-", " ")},
+        )
+        return list(paths.values())
 
     def files(self, name: str) -> Callable[[Wildcards], list[str]]:
         """An input function: the files that the grid's function of this name lists."""
