@@ -6,25 +6,36 @@ PYTHON ?= python3
 WORKERS ?= 2
 # What is computed: PAPER (a slug; all papers without it) at EDITION (that of config/config.yaml without it).
 TARGET = $(if $(EDITION),$(EDITION)/)$(or $(PAPER),all)
+VERB = $(if $(EDITION),--edition $(EDITION)) $(PAPER)
 READY := .venv/.ready
 BIN := .venv/bin
 CODE := src scripts tests
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: help reproduce report record test test-all test-gpu check fmt lock clean
+.PHONY: help reproduce report record compare restore gc test test-all test-gpu check fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small PAPER=sge
+reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small PAPER=sge; then compare with the record
 	@$(BIN)/snakemake $(TARGET)
+	@$(BIN)/tenfold compare $(VERB)
 
 report: $(READY) ## build/report.html: Snakemake's report of what was computed, readable offline
 	@mkdir -p build && $(BIN)/snakemake $(TARGET) --report build/report.html
 
+compare: $(READY) ## compare what was computed with what is on record; fails where they differ
+	@$(BIN)/tenfold compare --strict $(VERB)
+
 record: $(READY) ## put what was computed on record: tables, figures, claims, checksums
-	@$(BIN)/tenfold record $(PAPER)
+	@$(BIN)/tenfold record $(VERB)
+
+restore: $(READY) ## bring back all that is on record, without computing anything
+	@$(BIN)/tenfold restore
+
+gc: $(READY) ## drop what neither this commit nor a tag refers to, from store/ and DVC's cache
+	@$(BIN)/tenfold gc
 
 test: $(READY) ## the tests (about 10 minutes on 2 cores)
 	@$(BIN)/pytest -n $(WORKERS)

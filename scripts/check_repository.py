@@ -6,6 +6,7 @@ Each guard gives one line for each thing to mend: the file, what is wrong, how t
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ LARGEST = 1024**2  # bytes, outside store/
 # Made by Snakemake, fetched, or not ours to pass on: never in git.
 NEVER_TRACKED = ("data", "logs", "runs", ".snakemake", "build")
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+SHOWING = PICTURES | {".pdf", ".svg"}
+CAPS = {"smoke": 10**6, "small": 2 * 10**6, "real": 10**6, "full": 10**6}  # bytes that a paper keeps in store/
 PICTURES_BELONG = ("results", "docs", "store")
 DATA_FILES = {
     *(".7z", ".avi", ".bz2", ".ckpt", ".gz", ".h5", ".hdf5", ".mat", ".mid", ".midi", ".mp4", ".npy", ".npz", ".onnx"),
@@ -137,6 +140,37 @@ def registered_data(repository: Repository) -> Iterator[str]:
             yield f"{path}: is a file of a dataset in config/datasets.yaml; git rm --cached {path}"
 
 
+def recorded_pictures(repository: Repository) -> Iterator[str]:
+    """Recorded pictures whose job read private files, or a dataset that must not be passed on."""
+    registry = repository.yaml("config/datasets.yaml") or {}
+    closed = {
+        f"data/prepared/{name}.safetensors" for name, entry in registry.items() if not entry.get("redistribute", False)
+    }
+    for path in repository.files:
+        if path.parts[0] != "results" or path.name != "provenance.json":
+            continue
+        for job in json.loads(repository.texts[path])["jobs"]:
+            shown = [
+                output
+                for output in job["outputs"]
+                if PurePosixPath(output).suffix.lower() in SHOWING and "private" not in PurePosixPath(output).parts
+            ]
+            for source in job["inputs"] if shown else ():
+                if source in closed or source.startswith("data/raw/") or "private" in PurePosixPath(source).parts:
+                    yield f"{path}: {shown[0]} is drawn from {source}, which must not be passed on; record it anew without"
+
+
+def kept_sizes(repository: Repository) -> Iterator[str]:
+    """Ledgers that keep more in store/ than a paper may."""
+    for path in repository.files:
+        if path.parts[0] != "results" or path.name != "dvc.lock":
+            continue
+        stages = repository.yaml(str(path))["stages"].values()
+        size = sum(out["size"] for stage in stages for out in stage["outs"])
+        if size > CAPS[path.parts[1]]:
+            yield f"{path}: keeps {size / 1e6:.2f} MB in store/, allowed are {CAPS[path.parts[1]] / 1e6:g} MB; keep less"
+
+
 def papers(repository: Repository) -> Iterator[str]:
     """Papers that lack a part, and parts without a paper."""
     configured = repository.names_in("config", "papers")
@@ -170,6 +204,8 @@ GUARDS = (
     untracked_folders,
     foreign_formats,
     registered_data,
+    recorded_pictures,
+    kept_sizes,
     papers,
 )
 

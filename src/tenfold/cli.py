@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("verify", _verify, "check every file against its record, and name those that differ")
     restore = add("restore", _restore, "bring recorded files back without computing anything")
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
+    add("gc", _gc, "drop from store/ and DVC's cache what neither this commit nor a tag refers to")
     explain = add("explain", _explain, "say where a file or one cell of a table comes from")
     explain.add_argument(
         "what", metavar="FILE[:ROW:COLUMN]", help="ROW as printed (keys joined by ' / ') or its number"
@@ -104,6 +105,13 @@ def _restore(given: argparse.Namespace) -> int:
     from tenfold.provenance.restore import restore, restore_from
 
     print("\n".join(restore_from(given.rev) if given.rev else restore()))
+    return 0
+
+
+def _gc(_given: argparse.Namespace) -> int:
+    from tenfold.provenance import ledger
+
+    ledger.gc()
     return 0
 
 

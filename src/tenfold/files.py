@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         commit_file(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copies a file's content, whole or not at all."""
+    with written_whole(target) as partial:
+        shutil.copyfile(source, partial)
 
 
 def commit_file(partial: Path, path: Path) -> None:

@@ -40,6 +40,7 @@ class Repository:
 
     path: Path
     env: dict[str, str]
+    python: str = sys.executable
 
     def run(
         self, *command: str, env: dict[str, str] | None = None, check: bool = True
@@ -169,6 +170,7 @@ def restored_once(recorded_once: Repository, tmp_path_factory: pytest.TempPathFa
     """A fresh clone of the recorded repository, with everything restored and all times shuffled."""
     repository = recorded_once.clone(tmp_path_factory.mktemp("restored") / "house")
     repository.tenfold("restore")
+    repository.snakemake("data/prepared/shapes-10-smoke.safetensors")
     repository.shuffle_times(seed=7)
     return repository
 

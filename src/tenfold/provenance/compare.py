@@ -53,7 +53,10 @@ def compare(book: Ledger) -> Comparison:
     details = [f"{path}: is missing here" for path in missing]
     if not changed and not missing:
         return Comparison(book.name, SAME, verdicts, [])
-    if _same_platform(provenance, [here[path].as_posix() for path in changed]):
+    same_platform, same_work = _circumstances(provenance, [here[path].as_posix() for path in changed])
+    if not same_work:
+        details.append("settings or code are not the recorded ones")
+    elif same_platform:
         details += [f"{here[path]}: {DIFFERS}, on an equal platform with equal settings and code" for path in changed]
         return Comparison(book.name, DIFFERS, verdicts, details)
     outcomes = []
@@ -79,8 +82,9 @@ def _is_compared(book: Ledger, path: Path) -> bool:
     )
 
 
-def _same_platform(provenance: Provenance, changed: list[str]) -> bool:
-    """Whether everything that leads to the changed files was done here by the same code on the recorded platform."""
+def _circumstances(provenance: Provenance, changed: list[str]) -> tuple[bool, bool]:
+    """Whether what leads to the changed files was done on the recorded platform, and by the recorded settings and code."""
+    same_platform, same_work = True, True
     waiting, seen = list(changed), set()
     while waiting:
         output = waiting.pop()
@@ -88,11 +92,11 @@ def _same_platform(provenance: Provenance, changed: list[str]) -> bool:
         if output in seen or job is None:
             continue
         seen.add(output)
-        recorded = (job.cfg, job.code, provenance.platforms[job.platform])
-        if run is not None and (run["cfg"], run["code"], run["platform"]) != recorded:
-            return False
+        if run is not None:
+            same_platform &= run["platform"] == provenance.platforms[job.platform]
+            same_work &= (run["cfg"], run["code"]) == (job.cfg, job.code)
         waiting += job.inputs
-    return True
+    return same_platform, same_work
 
 
 def compare_cells(recorded: dict[str, Any], here: dict[str, Any]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -12,10 +13,10 @@ from typing import Any
 import yaml
 
 from tenfold.errors import UserError
-from tenfold.files import write_text
+from tenfold.files import copy_whole, write_text
 from tenfold.provenance.recorded import Ledger, ledgers
 
-TOP = Path("dvc.yaml")
+TOP, STORE = Path("dvc.yaml"), Path("store")
 MEGABYTE = 1000**2
 CAPS = {"smoke": MEGABYTE, "small": 2 * MEGABYTE, "real": MEGABYTE, "full": MEGABYTE}  # bytes that DVC keeps of a paper
 
@@ -100,14 +101,23 @@ def is_intact(entry: Path) -> bool:
 
 
 def gc() -> None:
-    """Drops from the cache and the default remote what neither the working tree nor a tag refers to."""
+    """Drops from store/ and DVC's cache what neither the working tree nor a tag refers to, and what was set aside.
+
+    DVC (3.67) reads a tag's ledger as if the repository's root were the root of the file system, so it looks for
+    an in-repository remote in the wrong place; lists of a folder's files that it does not find there count as empty, and
+    the tag's files as unused. So all lists are put into the cache first.
+    """
+    for listing in (STORE / "files" / "md5").glob("??/*.dir"):
+        target = cache() / listing.relative_to(STORE)
+        if not target.exists():
+            copy_whole(listing, target)
     dvc("gc", "--workspace", "--all-tags", "--cloud", "--force")
+    shutil.rmtree(Path("runs", ".aside"), ignore_errors=True)
 
 
-def size_in_lock(lock: Path) -> int:
-    """How many bytes a ``dvc.lock`` keeps."""
-    content = yaml.safe_load(lock.read_text(encoding="utf-8"))
-    return sum(out["size"] for stage in content["stages"].values() for out in stage["outs"])
+def cache() -> Path:
+    """The folder of DVC's cache."""
+    return Path(dvc("cache", "dir").strip())
 
 
 def _yaml(content: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from tenfold import workflow
 from tenfold.data import registry
 from tenfold.errors import UserError
 from tenfold.faults import fault
-from tenfold.files import canonical_json, sha256, written_whole
+from tenfold.files import canonical_json, copy_whole, sha256
 from tenfold.provenance import index, ledger, metadata
 from tenfold.provenance.recorded import CFG, Job, Ledger, Provenance, is_of_times, platform_name, stays_here
 from tenfold.provenance.records import read_run_record
@@ -263,7 +262,7 @@ def keep_headline(book: Ledger, provenance: Provenance) -> Path | None:
     if wanted is None:
         raise UserError(f"config/papers/{book.slug}.yaml: paper.headline.{book.edition}: no job makes {source}")
     if source.exists() and not (kept.exists() and sha256(kept) == wanted):
-        _copy(source, kept)
+        copy_whole(source, kept)
     if not kept.exists() or sha256(kept) != wanted:
         raise UserError(f"{kept}: is not the checkpoint of the record, and {source} is not here: snakemake -f {source}")
     for path in (book.runs / "headline").rglob("*"):
@@ -279,7 +278,7 @@ def write(book: Ledger, provenance: Provenance) -> None:
     ]
     for path in sorted(wanted):
         fault("record-copy")
-        _copy(path, book.folder / path.relative_to(book.runs))
+        copy_whole(path, book.folder / path.relative_to(book.runs))
     for path in _outdated(book, {book.folder / path.relative_to(book.runs) for path in wanted}):
         path.unlink()
     fault("record-provenance")
@@ -294,8 +293,3 @@ def write(book: Ledger, provenance: Provenance) -> None:
 def _outdated(book: Ledger, wanted: set[Path]) -> Iterator[Path]:
     for folder in RECORDED_FOLDERS if book.slug else ():
         yield from (path for path in sorted((book.folder / folder).rglob("*")) if path.is_file() and path not in wanted)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with written_whole(target) as partial:
-        shutil.copyfile(source, partial)

@@ -52,6 +52,12 @@ def read_run_record(output: Path) -> dict[str, Any] | None:
     return read_json(path) if path.exists() else None
 
 
+def made_here(output: Path) -> bool:
+    """Whether an output is as a job on this machine left it."""
+    record = read_run_record(output)
+    return record is not None and record["sha256"] == sha256(output)
+
+
 def refuse_other_data(cfg: Any, inputs: dict[str, str]) -> None:
     """Checks prepared datasets against the checksums that the configuration has for them.
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tenfold.data import registry
 from tenfold.errors import UserError
-from tenfold.files import sha256, written_whole
+from tenfold.files import copy_whole, sha256
 from tenfold.provenance import ledger, start
-from tenfold.provenance.recorded import RESULTS, Ledger, Provenance, ledgers, parse_provenance
+from tenfold.provenance.recorded import RESULTS, Ledger, Provenance, ledgers, parse_provenance, stays_here
+from tenfold.provenance.records import made_here
 from tenfold.provenance.verify import verify
 
 
@@ -28,20 +26,43 @@ def restore() -> list[str]:
     if not books:
         return ["nothing is on record"]
     refetch_damaged(books)
-    ledger.dvc("pull", *(str(book.dvc_file) for book in books))
+    _pull(books)
     for book in books:
         _put_back_headline(book)
-    lines = [f"{book.name}: restored" for book in books] + list(_make_standins(books))
     checked, wrong, _ = verify()
     if wrong:
         raise UserError(f"{wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
-    return [*lines, f"{checked} files are as recorded"]
+    return [f"{book.name}: restored" for book in books] + [f"{checked} files are as recorded"]
+
+
+def _pull(books: list[Ledger]) -> None:
+    """Has DVC bring the files; what a job here has made is never overwritten unless DVC has it too."""
+    files = [str(book.dvc_file) for book in books]
+    try:
+        ledger.dvc("pull", *files)
+    except UserError as error:
+        if "unsaved files" not in str(error):
+            raise
+        lost = [output for book in books for output in _made_here_only(book)]
+        if lost:
+            raise UserError(
+                f"{lost[0]}: was made here and is on record nowhere; record it, or delete it, then restore"
+            ) from None
+        ledger.dvc("pull", "--force", *files)
+
+
+def _made_here_only(book: Ledger) -> Iterator[str]:
+    provenance = book.provenance()
+    for job in provenance.jobs if provenance else ():
+        for output, recorded in job.outputs.items():
+            path = Path(output)
+            if recorded and not stays_here(output) and path.exists() and sha256(path) != recorded and made_here(path):
+                yield output
 
 
 def refetch_damaged(books: list[Ledger]) -> None:
     """Drops cache entries that are not what their name says, so that DVC fetches them again."""
-    cache = Path(ledger.dvc("cache", "dir").strip())
-    for path in (cache / "files" / "md5").glob("??/*"):
+    for path in (ledger.cache() / "files" / "md5").glob("??/*"):
         if path.is_file() and not ledger.is_intact(path):
             path.unlink()
 
@@ -50,28 +71,7 @@ def _put_back_headline(book: Ledger) -> None:
     """The headline checkpoint under the name that its job gave it, unless another one lies there."""
     source, kept = book.headline, book.kept_headline
     if source is not None and kept is not None and kept.exists() and not source.exists():
-        with written_whole(source) as partial:
-            shutil.copyfile(kept, partial)
-
-
-def _make_standins(books: list[Ledger]) -> Iterator[str]:
-    """Draws the stand-ins that are not here: a job that needs one would make all that read it run again."""
-    absent = [path for path in sorted({path for book in books for path in _datasets(book)}) if not Path(path).exists()]
-    drawn = [path for path in absent if not registry.dataset(Path(path).stem).archives]
-    if drawn:
-        done = subprocess.run([sys.executable, "-m", "snakemake", *drawn], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise UserError(f"{' '.join(drawn)}: could not be made: {' '.join(done.stderr.split())}")
-    yield from (f"{path}: drawn" for path in drawn)
-    for path in absent:
-        if path not in drawn:
-            yield f"{path}: is not here; get it before you change a job that reads it: snakemake {path}"
-
-
-def _datasets(book: Ledger) -> list[str]:
-    provenance = book.provenance()
-    jobs = provenance.jobs if provenance else []
-    return [output for job in jobs for output in job.outputs if output.startswith("data/prepared/")]
+        copy_whole(kept, source)
 
 
 def restore_from(rev: str) -> list[str]:

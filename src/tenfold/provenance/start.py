@@ -13,8 +13,9 @@ from filelock import FileLock, Timeout
 from tenfold.errors import UserError, limit_of_machine
 from tenfold.files import read_json, sha256, write_json
 from tenfold.provenance import metadata
+from tenfold.provenance.data_first import is_nested, make_missing_data
 from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers, stays_here
-from tenfold.provenance.records import read_run_record
+from tenfold.provenance.records import made_here
 
 OWN = metadata.FOLDER / "tenfold"
 LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored.json"
@@ -36,6 +37,8 @@ def begin(backend: str) -> None:
     Raises:
         SystemExit: with code 2, after one line, when a record is damaged or the folder cannot be written to.
     """
+    if is_nested():
+        return
     try:
         if _take_lock():
             if metadata.remove_locks():
@@ -105,13 +108,15 @@ def _restore_all(backend: str) -> None:
     if recorded and not metadata.is_known(backend):
         _say("this Snakemake keeps its notes in a form that is not known here: restored files are not recognised")
         return
-    foreign = [output for ledger in recorded for output in restore(ledger, ledger.provenance())]
+    records = {ledger: provenance for ledger in recorded if (provenance := ledger.provenance()) is not None}
+    foreign = [output for ledger, provenance in records.items() for output in restore(ledger, provenance)]
     if foreign:
         names = ", ".join(foreign[:SHOWN]) + (f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else "")
         _say(f"not the recorded bytes, nor those that a job here has made; will be made again if needed: {names}")
+    make_missing_data(records.values(), _say)
 
 
-def restore(ledger: Ledger, provenance: Provenance | None) -> list[str]:
+def restore(ledger: Ledger, provenance: Provenance) -> list[str]:
     """Puts recorded jobs into Snakemake's notes where all files on disk that they made are the recorded ones.
 
     Outputs that are not there (weights that were not pulled) are noted too: without, Snakemake would not look at the
@@ -125,8 +130,6 @@ def restore(ledger: Ledger, provenance: Provenance | None) -> list[str]:
     Returns:
         The files that will be made again.
     """
-    if provenance is None:
-        return []
     state = read_json(RESTORED) if RESTORED.exists() else {}
     version = sha256(ledger.provenance_file) if ledger.provenance_file.exists() else None
     known = state.get(ledger.name) == version
@@ -157,7 +160,7 @@ def _restore_job(job: Job, template: str, known: bool) -> list[str]:
         other = []
     if not other:
         _note(job, template, mtimes)
-    foreign = [output for output in other if not as_noted[output] and not _made_here(output, present[output])]
+    foreign = [output for output in other if not as_noted[output] and not made_here(Path(output))]
     for output in foreign:
         metadata.mark_incomplete(output)
     return foreign
@@ -173,11 +176,6 @@ def _mtime(path: str) -> float | None:
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(source, target)
-
-
-def _made_here(output: str, checksum: str) -> bool:
-    record = read_run_record(Path(output))
-    return record is not None and record["sha256"] == checksum
 
 
 def _note(job: Job, template: str, mtimes: dict[str, float | None]) -> None:

@@ -1,0 +1,110 @@
+"""``compare``, ``verify`` and ``explain``: checkable answers on the toy paper."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import Repository
+from .test_change_tracking import ROOT
+
+TABLE = f"{ROOT}/tables/table-counts"
+
+
+def on_another_machine(repository: Repository) -> None:
+    """Changes what the run records say of the processor."""
+    for path in (repository.path / "runs").rglob(".run/*.json"):
+        record = json.loads(path.read_text())
+        record["platform"]["cpu"] = {"vendor": "another"}
+        path.write_text(json.dumps(record))
+
+
+def test_explain_a_cell_down_to_the_data(recorded_once: Repository) -> None:
+    text = recorded_once.tenfold("explain", "results/small/toy/tables/table-counts.csv:fancy:count").stdout
+    assert text == recorded_once.tenfold("explain", f"{TABLE}.csv:2:count").stdout
+    metrics = json.loads((recorded_once.path / ROOT / "metrics/fancy/s0-2.json").read_text())
+    counts = " ".join(f"{row['count']:.6g}" for row in metrics["rows"])
+    assert text.startswith(f"fancy, count (small, shapes-10-smoke (stand-in for CIFAR-10)): seeds 0 1 2: {counts}\n")
+    provenance = json.loads((recorded_once.path / "results/small/toy/provenance.json").read_text())
+    job = next(job for job in provenance["jobs"] if job["rule"] == "toy_count" and job["cfg"]["arm"] == "fancy")
+    commit = recorded_once.run("git", "rev-parse", "--short", "HEAD").stdout.strip()
+    for part in (
+        "rule      toy_count (tenfold.papers.toy.count)",
+        f"code      {job['code']} (today's)",
+        f"from      data/prepared/shapes-10-smoke.safetensors {job['inputs']['data/prepared/shapes-10-smoke.safetensors']}",
+        f"record    commit {commit} of ",
+        '"rate":5',
+        "rule      data_prepare (tenfold.data.prepare)",
+        '"machine":',
+        "rule      toy_table",
+    ):
+        assert part in text
+    assert "plain/s0-2.json\n    sha256" not in text, "the other arm is not behind this cell"
+
+
+def test_the_command_that_explain_prints_makes_the_file_again(recorded: Repository) -> None:
+    text = recorded.tenfold("explain", f"{ROOT}/weights/plain/s0-2.json").stdout
+    command = next(line for line in text.splitlines() if line.startswith("  command")).removeprefix("  command").strip()
+    weights = recorded.path / ROOT / "weights/plain/s0-2.json"
+    before = weights.read_bytes()
+    weights.unlink()
+    recorded.run("bash", "-c", command.replace("python -m", f"{recorded.python} -m"))
+    assert weights.read_bytes() == before
+
+
+def test_explain_what_was_made_here_after_a_change(recorded: Repository) -> None:
+    recorded.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
+    recorded.snakemake("--quiet", "all")
+    text = recorded.tenfold("explain", f"{ROOT}/metrics/fancy/s0-2.json").stdout
+    assert '"rate":6' in text
+    assert "record    made here, not on record" in text
+    recorded.edit("src/tenfold/papers/toy/method.py", "+ rate + noise", "+ rate - noise")
+    text = recorded.tenfold("explain", f"{ROOT}/metrics/plain/s0-2.json").stdout
+    assert "(today's is " in text
+    verified = recorded.tenfold("verify").stdout
+    assert f"{ROOT}/metrics/fancy/s0-2.json: made anew here, with other bytes than on record" in verified
+    assert "0 are not what their record says" in verified
+
+
+@pytest.mark.parametrize(
+    ("rate", "elsewhere", "outcome", "code"),
+    [
+        ("5", False, "same bytes", 0),
+        ("6", True, "same within seed spread", 0),
+        ("900", True, "differs", 1),
+    ],
+)
+def test_compare(recorded: Repository, rate: str, elsewhere: bool, outcome: str, code: int) -> None:
+    recorded.edit("config/papers/toy.yaml", "rate: 5", f"rate: {rate}")
+    recorded.snakemake("--quiet", "all")
+    if elsewhere:
+        on_another_machine(recorded)
+    done = recorded.tenfold("compare", "--strict", check=False)
+    assert done.stdout.startswith(f"small/toy: {outcome}; claims: 1 pipeline check")
+    assert done.returncode == code
+    assert recorded.tenfold("compare").returncode == 0
+    assert ("fancy, count" in done.stdout) == (outcome == "differs")
+
+
+def test_other_bytes_by_the_same_work_on_the_same_machine_differ(recorded: Repository) -> None:
+    table = recorded.path / f"{TABLE}.csv"
+    table.write_text(table.read_text().replace("fancy", "Fancy"))
+    done = recorded.tenfold("compare", "--strict", check=False)
+    assert done.returncode == 1
+    assert f"{TABLE}.csv: differs, on an equal platform with equal settings and code" in done.stdout
+
+
+def test_a_count_that_differs_is_a_difference_everywhere(recorded: Repository) -> None:
+    on_another_machine(recorded)
+    cells = recorded.path / f"{TABLE}.cells.json"
+    cells.write_text(cells.read_text().replace('"exact": 20', '"exact": 21'))
+    done = recorded.tenfold("compare", "--strict", check=False)
+    assert done.returncode == 1
+    assert "table-counts: plain, steps: 21, on record 20: differs" in done.stdout
+
+
+def test_nothing_computed_and_nothing_recorded(recorded_once: Repository, repository: Repository) -> None:
+    assert repository.tenfold("compare").stdout == "small/toy: not on record\n"
+    repository.run("cp", "-r", str(recorded_once.path / "results"), "results")
+    assert repository.tenfold("compare", "--strict").stdout == "small/toy: on record, not computed here\n"
