@@ -167,6 +167,19 @@ def test_correlations_take_one_number_from_each_independent_part(made: dict[str,
     assert groups["random inits"][1] == pytest.approx(expected)
 
 
+def test_structures_without_spread_have_no_correlation_and_stop_nothing(made: dict[str, Any], tmp_path: Path) -> None:
+    for path in made["structures"]:
+        content = json.loads(path.read_text())
+        for row in content["rows"]:
+            if row["ratio"] == 0.9:
+                row["widths"] = [1] * 13
+        write_json(path, content)
+    make_tables(made, tmp_path / "out")
+    rows = rows_of(tmp_path / "out/correlation.csv")
+    assert {row["correlation"] for row in rows if row["p"] == "0.9"} == {"undefined"}
+    assert all(-1 <= float(row["correlation"]) <= 1 for row in rows if row["p"] != "0.9")
+
+
 def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) -> None:
     cfg = made["cfg"] | {"claims": made["edition"].claims}
     verdicts.claims(

@@ -184,7 +184,9 @@ def table_correlation(cfg: Cfg, structures: Structures, shown: Face) -> Table:
         files = [file for name in origins for file in structures.files[net, name]]
         for ratio in cfg["budgets"]:
             for group, values in correlations(structures, net, ratio).items():
-                cells = {"correlation": Cell(dict(enumerate(values)), files=files)} if values else {}
+                several = group != "one pre-training" or len(origins) > 2
+                nothing = {"correlation": Cell(exact="undefined", files=files)} if several else {}
+                cells = {"correlation": Cell(dict(enumerate(values)), files=files)} if values else nothing
                 rows.append(Row((net, f"{ratio:g}", group), cells))
     return Table(
         "Pearson correlation of channel counts between pruned structures",
@@ -194,6 +196,7 @@ def table_correlation(cfg: Cfg, structures: Structures, shown: Face) -> Table:
         rows,
         (
             "n counts independent parts: disjoint pairs of random inits, or pre-trainings (means over checkpoints).",
+            "Undefined: all layers are equally wide.",
             "Channel counts follow the widths of the expanded net, which all structures share.",
         ),
     )
