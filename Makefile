@@ -11,6 +11,7 @@ READY := .venv/.ready
 BIN := .venv/bin
 CODE := src scripts tests
 RULES := Snakefile workflow/rules
+MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
 .PHONY: help reproduce report record compare restore gc test test-all test-gpu check fmt lock clean
 
@@ -46,8 +47,10 @@ test-gpu: $(READY) ## the tests that need a GPU
 	@$(BIN)/pytest -m gpu
 
 check: $(READY) ## style, types, spelling, rules, and the guards of the repository
-	@$(BIN)/ruff check --quiet $(CODE) && $(BIN)/ruff format --check --quiet $(CODE)
-	@$(BIN)/snakefmt --check $(RULES) && $(BIN)/python scripts/lint_workflow.py
+	@$(BIN)/ruff check --quiet --output-format concise $(CODE) $(MEND)
+	@$(BIN)/ruff format --check $(CODE) $(MEND)
+	@$(BIN)/snakefmt --check --compact-diff $(RULES) $(MEND)
+	@$(BIN)/python scripts/lint_workflow.py
 	@$(BIN)/codespell && $(BIN)/mypy --no-error-summary
 	@$(BIN)/python scripts/check_repository.py
 
@@ -64,7 +67,7 @@ clean: ## remove caches and reports, nothing that was computed
 # The environment: once, and again when the lock has changed.
 $(READY): requirements.lock
 	@$(PYTHON) scripts/check_python.py
-	@echo "Setting up .venv from requirements.lock: a download of about 3 GB, 1 to 3 minutes ..."
+	@echo "Setting up .venv from requirements.lock: a download of about 3 GB, a few minutes ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -1,22 +1,16 @@
 # Tenfold: ten papers, reproduced. This file is the table of contents; the rules are in workflow/rules.
-import os
 import sys
-from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.27")
-
-# Jobs run with this interpreter and with the sources beside this file, wherever Snakemake was started from.
-os.environ["PATH"] = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
-os.environ["PYTHONPATH"] = str(Path(workflow.basedir) / "src")
-sys.path.insert(0, os.environ["PYTHONPATH"])
+sys.path.insert(0, f"{workflow.basedir}/src")
 
 from tenfold import workflow as tenfold_workflow
 from tenfold.config import EDITIONS
 from tenfold.provenance import start
 
-
+tenfold_workflow.set_environment(sources=sys.path[0])
 house = tenfold_workflow.configured(config)
 
 # One run at a time; restored files that are the recorded ones count as made here.
@@ -26,6 +20,9 @@ if workflow.is_main_process:
 
 onstart:
     start.running()
+
+
+report: "workflow/report/workflow.rst"
 
 
 wildcard_constraints:

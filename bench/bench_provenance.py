@@ -31,7 +31,7 @@ def jobs(book: Ledger, outputs: int) -> list[Job]:
         files[1].write_bytes(os.urandom(100_000))
         made.append(
             Job("train", "tenfold.papers.x.train", "train", CFG, "0" * 16, [0], {},
-                {file.as_posix(): sha256(file) for file in files}, [], "python -m tenfold.papers.x.train --cfg {cfg}", "p")
+                {file.as_posix(): sha256(file) for file in files}, [], "python -m x --cfg {cfg}", "p")
         )  # fmt: skip
     return made
 

@@ -11,7 +11,8 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 os.environ["MPLBACKEND"] = "Agg"
 
-for variable in ("SNAKEMAKE_PROFILE", "TENFOLD_FAULT", "CUBLAS_WORKSPACE_CONFIG"):
+# MAKE...: the tests are started by make, and start make themselves.
+for variable in ("MAKEFLAGS", "MAKELEVEL", "SNAKEMAKE_PROFILE", "TENFOLD_FAULT", "CUBLAS_WORKSPACE_CONFIG"):
     os.environ.pop(variable, None)
 
 # Commands that tests start in other folders use the sources beside these tests.

@@ -84,10 +84,12 @@ def explain(error: ValidationError) -> str:
     """One line for a schema violation: the key, what is wrong, what is allowed."""
     key = ".".join(str(part) for part in error.absolute_path)
     prefix = f"{key}: " if key else ""
-    value, wanted = error.instance, error.validator_value
+    value: Any = error.instance
+    wanted: Any = error.validator_value
+    schema: Any = error.schema
     match error.validator:
         case "additionalProperties":
-            allowed = sorted(error.schema.get("properties", {}))
+            allowed = sorted(schema.get("properties", {}))
             unknown = sorted(set(value) - set(allowed))
             return f"{prefix}unknown key {_quoted(unknown)}; allowed: {', '.join(allowed)}"
         case "required":
@@ -167,9 +169,7 @@ def paper(slug: str) -> PaperConfig:
 def merged(base: Any, over: Any) -> Any:
     """``over`` laid on ``base``: mappings key by key, everything else replaced."""
     if isinstance(base, dict) and isinstance(over, dict):
-        keys = [*base, *(key for key in over if key not in base)]
-        return {key: merged(base[key], over[key]) if key in base and key in over else (over if key in over else base)[key]
-                for key in keys}  # fmt: skip
+        return base | {key: merged(base.get(key), value) for key, value in over.items()}
     return over
 
 

@@ -24,8 +24,10 @@ import os
 import signal
 import sys
 import time
+import traceback
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -217,7 +219,8 @@ def _run(call: _Call) -> None:
     arguments = {name: _partial(value) if call.roles[name] == "output" else value for name, value in call.files.items()}
     started = time.monotonic()
     try:
-        call.stage(call.cfg, job, **arguments)
+        with _errors_in_log(call.log):
+            call.stage(call.cfg, job, **arguments)
         for path in outputs:
             fault("output")
             commit_file(partial_path(path), path)
@@ -231,6 +234,19 @@ def _run(call: _Call) -> None:
     job.resume.unlink(missing_ok=True)
     alone.close()
     job.say(f"done in {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def _errors_in_log(log: Path | None) -> Iterator[None]:
+    """Puts what ends a stage into its log too, where Snakemake's users look for it."""
+    try:
+        yield
+    except Exception as error:
+        if log is not None:
+            text = f"{error}\n" if isinstance(error, UserError) else traceback.format_exc()
+            with log.open("a", encoding="utf-8") as file:
+                file.write(text)
+        raise
 
 
 def _wait_to_be_alone(output: Path, job: Job) -> IO[str]:

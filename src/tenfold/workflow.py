@@ -6,8 +6,9 @@ Imported while Snakemake parses the rules, so it stays light: no torch, no panda
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -169,12 +170,26 @@ class Paper:
         return prepared(self.edition(wildcards.edition).settings["data"])
 
     def table(self, name: str) -> list[str]:
-        """The output paths of a table, in all its forms."""
-        return [f"runs/{{edition}}/{self.slug}/tables/{name}.{form}" for form in TABLE_FORMS]
+        """The output paths of a table, in all its forms; the CSV goes into Snakemake's report."""
+        return self._reported("tables", name, TABLE_FORMS, shown="csv")
 
     def figure(self, name: str) -> list[str]:
-        """The output paths of a figure, with the data behind it."""
-        return [f"runs/{{edition}}/{self.slug}/figures/{name}.{form}" for form in FIGURE_FORMS]
+        """The output paths of a figure, with the data behind it; the PNG goes into Snakemake's report."""
+        return self._reported("figures", name, FIGURE_FORMS, shown="png")
+
+    def _reported(self, folder: str, name: str, forms: Iterable[str], shown: str) -> list[str]:
+        from snakemake.io import report  # stages import this module too, and need no Snakemake
+
+        kind = folder.removesuffix("s")
+        paths = {form: f"runs/{{edition}}/{self.slug}/{folder}/{name}.{form}" for form in forms}
+        paths[shown] = report(
+            paths[shown],
+            caption=f"../report/{kind}.rst",
+            category=f"{self.config.about['title']}, {{edition}}",
+            subcategory=folder.capitalize(),
+            labels={kind: name.removeprefix(f"{kind}-").replace("-", " ")},
+        )
+        return list(paths.values())
 
     def files(self, name: str) -> Callable[[Wildcards], list[str]]:
         """An input function: the files that the grid's function of this name lists."""
@@ -226,6 +241,10 @@ def check_target(edition: str, slug: str) -> str:
     return f"{edition}/{slug}"
 
 
+def set_environment(sources: str) -> None:
+    """Makes jobs run with this interpreter and these sources, wherever Snakemake was started."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    os.environ["PYTHONPATH"] = sources
 
 
 def configured(overrides: dict[str, Any]) -> House:

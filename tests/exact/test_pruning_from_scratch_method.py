@@ -372,7 +372,7 @@ def test_vgg16_meets_its_budget_with_the_counter_and_with_the_closed_form(p: flo
     assert found.met == (abs(1 - vgg16_macs(found.widths) / VGG16_STANDARD - p) / p <= 1e-3)
     nearest = method.nearest_reachable(gates, vgg16_sizes(80), vgg16_macs, VGG16_STANDARD, p)
     assert abs(nearest.achieved - p) <= abs(found.achieved - p) < 5e-3
-    assert abs(nearest.achieved - p) < 1e-3  # one channel of the widest maps is 0.15 % of the standard net
+    assert abs(nearest.achieved - p) < 1.2e-3  # half of one channel on the largest maps (0.24 % of the standard net)
 
 
 def test_the_budget_is_relative_to_the_standard_net() -> None:
@@ -462,7 +462,7 @@ def test_structure_correlation_is_pearsons() -> None:
     assert method.structure_correlation(first, second) == pytest.approx(np.corrcoef(first, second)[0, 1], rel=1e-12)
     assert method.structure_correlation(first, [2 * width + 1 for width in first]) == pytest.approx(1.0)
     assert math.isnan(method.structure_correlation(first, [1] * 5))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="same number"):
         method.structure_correlation(first, second[:4])
 
 

@@ -16,9 +16,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = ROOT / "tests" / "toy"
-HOUSE = ["Snakefile", "config/config.yaml", "config/datasets.yaml", "profiles", "requirements.lock", "pyproject.toml",
-         "workflow/schemas", "workflow/report", "workflow/rules/data.smk", "workflow/rules/report.smk",
-         ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"]  # fmt: skip
+HOUSE = [
+    "Snakefile",
+    ".gitignore",
+    "pyproject.toml",
+    "requirements.lock",
+    "config/config.yaml",
+    "config/datasets.yaml",
+    "profiles",
+    "workflow/schemas",
+    "workflow/rules/data.smk",
+    "workflow/rules/report.smk",
+    "workflow/report",
+    ".dvcignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
+]
 
 
 @dataclass

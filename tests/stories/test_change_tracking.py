@@ -42,7 +42,9 @@ def done(finished: Repository, tmp_path: Path) -> Repository:
 def test_nothing_reruns_for_what_cannot_change_a_result(done: Repository) -> None:
     done.edit("src/tenfold/papers/toy/method.py", '"""One step:', '"""A single step:')
     done.edit("src/tenfold/papers/toy/count.py", "    start = {", "    # where it begins\n    start = {")
-    done.edit("config/papers/toy.yaml", "plain: { rate: 1, momentum: 2 }", "plain: { momentum: 2, rate: 1 } #")
+    done.edit(
+        "config/papers/toy.yaml", "plain: { rate: 1, momentum: 2 }", "plain: { momentum: 2, rate: 1 } # reordered"
+    )
     done.edit("src/tenfold/launcher.py", "done in", "took")
     (done.path / "README.md").write_text("Another text\n")
     assert done.planned() == []
@@ -91,7 +93,12 @@ def test_sources_edited_after_the_plan_stop_the_job_in_one_line(repository: Repo
 @pytest.mark.parametrize(
     ("file", "old", "new", "parts"),
     [
-        ("config/papers/toy.yaml", "rate: 5", "rat: 5", ["papers/toy.yaml", "arms.fancy", "'rat'", "momentum, rate"]),
+        (
+            "config/papers/toy.yaml",
+            "rate: 5",
+            "rat: 5",
+            ["config/papers/toy.yaml", "arms.fancy", "'rat'", "momentum, rate"],
+        ),
         ("config/papers/toy.yaml", "rate: 5", "rate: 5e0", ["arms.fancy.rate", "write 5.0e+0"]),
         ("config/config.yaml", "[toy]", "[toy, gone]", ["config/config.yaml", "'gone' is not a paper", "allowed: toy"]),
         ("config/config.yaml", "small", "tiny", ["edition", "'tiny' is not allowed", "smoke, small, real, full"]),

@@ -48,14 +48,22 @@ def test_the_digest_is_equal_on_every_python(version: str) -> None:
 
 def test_comments_docstrings_and_layout_do_not_count() -> None:
     source = FIXTURE.read_text()
-    changed = "# a comment\n" + source.replace('"""An example', '"""Another text, an example').replace("\n\n\n", "\n\n\n\n")
+    changed = "# a comment\n" + source.replace('"""An example', '"""Another text, an example').replace(
+        "\n\n\n", "\n\n\n\n"
+    )
     assert changed != source
     assert canonical_digest(changed) == canonical_digest(source)
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("x * 2", "x * 3"), ("def double", "def twice"), ("import math", "import cmath"), ("{x:>4}", "{x:>5}"), ("x: int", "x: float")],
+    [
+        ("x * 2", "x * 3"),
+        ("def double", "def twice"),
+        ("import math", "import cmath"),
+        ("{x:>4}", "{x:>5}"),
+        ("x: int", "x: float"),
+    ],
 )
 def test_code_counts(old: str, new: str) -> None:
     source = FIXTURE.read_text()
@@ -98,7 +106,9 @@ def test_pins_come_from_the_lock() -> None:
 
 def test_every_package_that_the_project_imports_is_pinned() -> None:
     sources = sorted((digest.SOURCES / "tenfold").rglob("*.py"))
-    names = [".".join(path.relative_to(digest.SOURCES).with_suffix("").parts).removesuffix(".__init__") for path in sources]
+    names = [
+        ".".join(path.relative_to(digest.SOURCES).with_suffix("").parts).removesuffix(".__init__") for path in sources
+    ]
     packages = {package for name in names for package in digest._parsed(name).packages}
     assert [package for package in packages if digest.pin(package).endswith("unpinned")] == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from tenfold.launcher import Job
 from tenfold.papers.pruning_from_scratch import figures, grid, results, tables, verdicts
 from tenfold.workflow import House, Paper, seeds_of
 
-NET = "vgg16-c8"
+NET = "resnet20-c8"
 STANDARD = 1_000_000
 ACCURACY = {"full": 0.70, "pruned": 0.66, "pretrained": 0.65, "uniform": 0.60, "random": 0.58}
 
@@ -29,7 +30,11 @@ def paper() -> Paper:
 @pytest.fixture
 def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
     """Files as the training stages of ``small`` would leave them, with known numbers."""
-    edition = paper.edition("small")
+    small = paper.edition("small")
+    net = small.settings["nets"][NET] | {"arms": {"full": [], **{kind: [0.5] for kind in list(ACCURACY)[1:]}}}
+    settings = {"inits": 10, "seeds_per_job": 5, "pretrain": {"checkpoints": [1, 3]}, "nets": {NET: net}}
+    claims = [claim | {"editions": ["small"]} if claim["id"] == "C2" else claim for claim in small.claims]
+    edition = replace(small, settings=small.settings | settings, claims=claims)
     rng = np.random.default_rng(0)
     cfg = {"edition": "small", **grid.report(edition, None)}
     wildcards = SimpleNamespace(edition="small")
@@ -160,6 +165,19 @@ def test_correlations_take_one_number_from_each_independent_part(made: dict[str,
     inits = structures.rows[NET, "random-init"][0.5]
     expected = np.corrcoef(inits[2]["widths"], inits[3]["widths"])[0, 1]
     assert groups["random inits"][1] == pytest.approx(expected)
+
+
+def test_structures_without_spread_have_no_correlation_and_stop_nothing(made: dict[str, Any], tmp_path: Path) -> None:
+    for path in made["structures"]:
+        content = json.loads(path.read_text())
+        for row in content["rows"]:
+            if row["ratio"] == 0.9:
+                row["widths"] = [1] * 13
+        write_json(path, content)
+    make_tables(made, tmp_path / "out")
+    rows = rows_of(tmp_path / "out/correlation.csv")
+    assert {row["correlation"] for row in rows if row["p"] == "0.9"} == {"undefined"}
+    assert all(-1 <= float(row["correlation"]) <= 1 for row in rows if row["p"] != "0.9")
 
 
 def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from tenfold.data.batches import Batches
 from tenfold.errors import UserError
 from tenfold.launcher import Job
-from tenfold.training.checkpoint import Progress
+from tenfold.training import loop
+from tenfold.training.checkpoint import FitState, Progress
 from tenfold.training.compute import Compute
 from tenfold.training.loop import Trained, fit, write_rows
 from tenfold.training.losses import classification
@@ -277,3 +278,48 @@ def test_label_smoothing_by_its_definition() -> None:
     expected = -(0.8 * log_p[torch.arange(7), labels] + 0.2 * log_p.mean(1)).mean()
     torch.testing.assert_close(found["loss"], expected)
     assert float(found["accuracy"]) == pytest.approx(sum(model(inputs).argmax(1) == labels).item() / 7)
+
+
+@pytest.mark.parametrize(
+    ("variables", "written"),
+    [
+        ({}, []),
+        ({"TENFOLD_CHECKPOINT_SECONDS": "0"}, [1, 2, 3, 4, 5, 6]),
+        ({"TENFOLD_CHECKPOINT_STEPS": "4"}, [4]),
+        ({"TENFOLD_CHECKPOINT_STEPS": "2"}, [2, 4, 6]),
+    ],
+)
+def test_when_checkpoints_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], written: list[int]
+) -> None:
+    class CountingProgress(Progress):
+        def after_step(self, state: FitState) -> None:
+            self._writing_seconds = 0.0  # as on a disk that takes no time
+            super().after_step(state)
+            if self.job.resume.exists():
+                steps.append(state.step)
+                self.job.resume.unlink()
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    steps: list[int] = []
+    progress = CountingProgress(Job(resume=tmp_path / "resume.safetensors"))
+    fit(net(), batches(), classification(), Recipe.from_cfg(SGD | {"epochs": 2}), CPU, progress)
+    assert steps == written
+
+
+def test_slow_writing_makes_checkpoints_rarer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_CHECKPOINT_SECONDS", "0")
+    progress = Progress(Job(resume=tmp_path / "resume.safetensors"))
+    progress._writing_seconds = 100.0
+    fit(net(), batches(), classification(), Recipe.from_cfg(SGD), CPU, progress)
+    assert not (tmp_path / "resume.safetensors").exists()
+
+
+def test_lines_within_a_long_epoch(
+    train: Callable[..., Trained], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_LINES", 0.0)
+    train(net(), SGD | {"epochs": 1})
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("  step ")[2].partition("  ")[0] for line in lines] == ["1/3", "2/3", ""]

@@ -102,6 +102,8 @@ rule pruning_from_scratch_train:
         code=pfs.code("train"),
     log:
         "logs/{edition}/pruning-from-scratch/train/{net}/{arm}/{seeds}.log",
+    wildcard_constraints:
+        arm=r"full|[a-z-]+-p0\.\d+",
     threads: 1
     resources:
         gpu=house.gpu,

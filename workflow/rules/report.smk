@@ -3,7 +3,11 @@ rule scoreboard:
     input:
         claims=house.claims,
     output:
-        csv="runs/{edition}/scoreboard.csv",
+        csv=report(
+            "runs/{edition}/scoreboard.csv",
+            caption="../report/scoreboard.rst",
+            category="Scoreboard, {edition}",
+        ),
         md="runs/{edition}/scoreboard.md",
     params:
         cfg=house.scoreboard_cfg,

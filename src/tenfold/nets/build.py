@@ -30,7 +30,7 @@ def build(net: Mapping[str, Any]) -> nn.Module:
     """A freshly initialised net (drawn from torch's default generator).
 
     Args:
-        net: ``family``, ``name`` and the options of the family's ``build`` (such as ``width``, ``widths``, ``classes``).
+        net: ``family``, ``name`` and options of the family's ``build`` (such as ``width``, ``widths``, ``classes``).
 
     Raises:
         UserError: unknown family, name or option; the message lists what is allowed.

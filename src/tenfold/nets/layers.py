@@ -70,6 +70,6 @@ def chosen_widths(name: str, widths: Sequence[int] | None, standard: Sequence[in
     if len(widths) != len(standard):
         raise UserError(f"net {name}: {len(widths)} widths given, {len(standard)} needed: one for each prunable layer")
     for index, width in enumerate(widths):
-        if not isinstance(width, int) or width < 1:
+        if not isinstance(width, int) or width < 1:  # type: ignore[redundant-expr]  # comes from YAML
             raise UserError(f"net {name}: widths[{index}] is {width!r}, it must be a whole number of at least 1")
     return list(widths)

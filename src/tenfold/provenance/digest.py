@@ -25,6 +25,8 @@ PLUMBING = frozenset(
     {
         "tenfold.cli",
         "tenfold.config",
+        "tenfold.data.fetch",  # what it brings, and what is prepared of it, is held by checksums
+        "tenfold.data.registry",
         "tenfold.errors",
         "tenfold.faults",
         "tenfold.files",
@@ -132,8 +134,9 @@ def canonical(node: ast.AST) -> str:
 
 
 def _has_docstring(node: ast.AST) -> bool:
-    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    return documented and ast.get_docstring(node, clean=False) is not None
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return ast.get_docstring(node, clean=False) is not None
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

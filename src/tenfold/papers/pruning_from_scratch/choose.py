@@ -23,7 +23,7 @@ SEED = 1000  # of weights and data order, the same for all candidates and of no 
 def choose(
     cfg: Cfg, job: Job, *, data: Input, candidates: Inputs, structures: Output, history: Output, times: Output
 ) -> None:
-    """Trains every candidate once without the validation images; the most accurate one on these becomes all seeds' structure."""
+    """Trains each candidate once, without the validation images; the best one on these becomes all seeds' structure."""
     compute = start(cfg["compute"], job)
     images = load(data)
     fitting, validation = fit_and_validation(images.train, cfg["validation"])

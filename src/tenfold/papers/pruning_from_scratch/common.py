@@ -13,15 +13,27 @@ from tenfold.launcher import Cfg
 from tenfold.measure.accuracy import Evaluation, evaluate
 from tenfold.measure.cost import WITH_AVERAGE_POOLS, Cost, cost
 from tenfold.nets.build import build
+from tenfold.nets.layers import PrunableNet
 from tenfold.training.compute import Compute
 from tenfold.training.loop import Evaluate, write_rows
 
-IMAGE = (3, 32, 32)
 
-
-def net_cost(net: Cfg) -> Cost:
+def net_cost(net: Cfg, pixels: int = 32) -> Cost:
     """Parameters and MACs of a net for one image, as the official code counts them (its average pools included)."""
-    return cost(lambda: build(net), IMAGE, WITH_AVERAGE_POOLS)
+    return cost(lambda: build(net), (3, pixels, pixels), WITH_AVERAGE_POOLS)
+
+
+def prunable_net(net: Cfg) -> PrunableNet:
+    """A fresh net whose prunable layers are named."""
+    model = build(net)
+    assert isinstance(model, PrunableNet)
+    return model
+
+
+def gates_of(net: Cfg) -> list[int]:
+    """Channels of each prunable layer."""
+    with torch.device("meta"):
+        return prunable_net(net).widths
 
 
 def fit_and_validation(train: Images, validation: int) -> tuple[Images, Images]:

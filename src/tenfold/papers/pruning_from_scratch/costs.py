@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from tenfold.launcher import Cfg, Job, Outputs, main, stage
-from tenfold.measure.cost import WITH_AVERAGE_POOLS, cost
-from tenfold.nets.build import build
+from tenfold.papers.pruning_from_scratch.common import gates_of, net_cost
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import Cell, Column, Row, Table, write_table
 
@@ -17,12 +14,11 @@ def costs(cfg: Cfg, job: Job, *, table: Outputs) -> None:
     rows = []
     for entry in cfg["nets"]:
         net = entry["net"]
-        counted = cost(lambda net=net: build(net), (3, entry["pixels"], entry["pixels"]), WITH_AVERAGE_POOLS)
-        with torch.device("meta"):
-            model = build(net)
-        gates = sum(model.get_submodule(name).num_features for name in model.prunable)
-        cells = {"params": counted.params, "macs": counted.macs, "gates": gates}
-        rows.append(Row((entry["title"], str(net["width"])), {name: Cell(exact=value) for name, value in cells.items()}))
+        counted = net_cost(net, entry["pixels"])
+        cells = {"params": counted.params, "macs": counted.macs, "gates": sum(gates_of(net))}
+        rows.append(
+            Row((entry["title"], str(net["width"])), {name: Cell(exact=value) for name, value in cells.items()})
+        )
     shown = Face(cfg["edition"], Data("none: counted on shapes alone"), 0, "none", "exact")
     write_table(
         Table(
@@ -32,8 +28,8 @@ def costs(cfg: Cfg, job: Job, *, table: Outputs) -> None:
             (Column("params", "parameters", ",d"), Column("macs", "MACs", ",d"), Column("gates", "gates", ",d")),
             rows,
             (
-                "Counted as the official code does: a multiply-add once, in convolutions and linear layers, and the "
-                "input elements of average-pool modules.",
+                "Counted as the official code does: a multiply-add once, of convolutions and linear layers;",
+                "and the input elements of average-pool modules.",
             ),
         ),
         table,

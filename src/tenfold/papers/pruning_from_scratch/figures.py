@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
-from tenfold.measure.statistics import correlation
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
-from tenfold.papers.pruning_from_scratch.results import Arms, Structures, face, read_arms, read_structures
+from tenfold.papers.pruning_from_scratch.results import Arms, Structures, alike, face, read_arms, read_structures
 from tenfold.papers.pruning_from_scratch.tables import percent
 from tenfold.report.face import Face
 from tenfold.report.figures import draw_lines, draw_matrix, draw_points, new_figure, save_figure
@@ -66,14 +66,14 @@ def figure_correlation(cfg: Cfg, structures: Structures, shown: Face, paths: Out
     """Correlation matrix of the structures at one budget: random inits first, then checkpoints by epoch."""
     net = next(iter(cfg["nets"]))
     ratio = 0.5
-    widths = {f"init {seed}": row["widths"] for seed, row in structures.rows[net, RANDOM_INIT][ratio].items()}
+    rows = {f"init {seed}": row for seed, row in structures.rows[net, RANDOM_INIT][ratio].items()}
     for name in structures.checkpoints(net):
         epoch = name.removeprefix("pretrained-e")
         for seed, row in structures.rows[net, name][ratio].items():
-            widths[f"run {seed}, epoch {epoch}"] = row["widths"]
-    matrix = pd.DataFrame({a: {b: correlation(widths[a], widths[b]) for b in widths} for a in widths})
+            rows[f"run {seed}, epoch {epoch}"] = row
+    matrix = pd.DataFrame({a: {b: alike(rows[a], rows[b]) for b in rows} for a in rows})
     figure, panels = new_figure(f"Correlation of pruned structures, {net}, p = {ratio}", shown, size=(6.4, 6.2))
-    draw_matrix(panels[0], matrix, low=float(matrix.to_numpy().min()), high=1.0)
+    draw_matrix(panels[0], matrix, low=float(np.nanmin(matrix.to_numpy())), high=1.0)
     panels[0].tick_params(labelsize=6)
     save_figure(figure, matrix.reset_index(names="structure"), paths)
 
@@ -83,7 +83,7 @@ def figure_channels(cfg: Cfg, structures: Structures, shown: Face, paths: Output
     net = next(iter(cfg["nets"]))
     ratio = 0.5
     names = {RANDOM_INIT: "gates on random weights", "uniform": "uniform", "random": "random structure"}
-    names |= {name: "gates on pre-trained weights" for name in structures.checkpoints(net)[-1:]}
+    names |= dict.fromkeys(structures.checkpoints(net)[-1:], "gates on pre-trained weights")
     frame = pd.DataFrame(
         {"structure": label, "seed": seed, "layer": layer, "channels": width}
         for name, label in names.items()

@@ -1,4 +1,4 @@
-"""Learns one gate per channel of a frozen net, whose weights are random or come from a pre-training (Sec. 3 of the paper)."""
+"""Learns one gate per channel of a frozen net, whose weights are random or come from a pre-training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from tenfold.data.images import Images, load
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.nets.build import build
 from tenfold.papers.pruning_from_scratch.common import (
     batches,
     by_seed,
@@ -16,6 +15,7 @@ from tenfold.papers.pruning_from_scratch.common import (
     fit_and_validation,
     net_cost,
     of_seed,
+    prunable_net,
     write_course,
 )
 from tenfold.papers.pruning_from_scratch.method import GatedNet, GateKeeper, non_zero_fraction, sparsity_penalty
@@ -29,7 +29,15 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 @stage
 def learn_gates(
-    cfg: Cfg, job: Job, *, data: Input, pretrained: Inputs, gates: Output, summary: Output, history: Output, times: Output
+    cfg: Cfg,
+    job: Job,
+    *,
+    data: Input,
+    pretrained: Inputs,
+    gates: Output,
+    summary: Output,
+    history: Output,
+    times: Output,
 ) -> None:
     """Gates for each seed; the weights they are learned on are drawn with that seed, or pre-trained from it."""
     compute = start(cfg["compute"], job)
@@ -43,7 +51,7 @@ def learn_gates(
     progress = Progress(job)
     for seed in progress.remaining(cfg["seeds"]):
         torch.manual_seed(seed)
-        model = build(net)
+        model = prunable_net(net)
         if checkpoint is not None:
             model.load_state_dict(of_seed(checkpoint, seed, f"{cfg['source']}/"))
         gated = GatedNet(model, model.prunable)
@@ -56,7 +64,7 @@ def learn_gates(
             compute,
             progress,
             evaluate=lambda net: judge(net, cfg, validation, compute),
-            after_step=lambda net: net.gated.clamp_(),
+            after_step=clamp,
             title=f"gates of seed {seed}",
         )
         chosen = learner.chosen()
@@ -123,14 +131,22 @@ def objective(gamma: float, target: float) -> Loss:
     def loss(learner: nn.Module, batch: tuple[Tensor, Tensor], _epoch: int) -> dict[str, Tensor]:
         images, labels = batch
         cross_entropy = nn.functional.cross_entropy(learner(images).float(), labels)
+        assert isinstance(learner, Learner)
         penalty = sparsity_penalty(learner.gated.gates, gamma, target)
         return {"loss": cross_entropy + penalty, "cross_entropy": cross_entropy, "penalty": penalty}
 
     return loss
 
 
+def clamp(learner: nn.Module) -> None:
+    """Puts the gates back into [0, 1] after a step."""
+    assert isinstance(learner, Learner)
+    learner.gated.clamp_()
+
+
 def judge(learner: nn.Module, cfg: Cfg, validation: Images, compute: Compute) -> dict[str, float]:
     """Validation accuracy and the distribution of the gates; offers the gates to the saving rule."""
+    assert isinstance(learner, Learner)
     accuracy = evaluation(cfg, validation, compute, learner).accuracy
     learner.offer(accuracy)
     gates = learner.gated.gates.detach().float().cpu()

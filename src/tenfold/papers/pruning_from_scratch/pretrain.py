@@ -24,7 +24,9 @@ from tenfold.training.recipe import Recipe
 
 
 @stage
-def pretrain(cfg: Cfg, job: Job, *, data: Input, weights: Output, summary: Output, history: Output, times: Output) -> None:
+def pretrain(
+    cfg: Cfg, job: Job, *, data: Input, weights: Output, summary: Output, history: Output, times: Output
+) -> None:
     """One pre-training for each seed, from the same random weights that gates are learned on without it.
 
     It sees the images that gates are learned on, so that the validation images stay unseen by every structure.

@@ -9,8 +9,7 @@ import torch
 
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
-from tenfold.nets.build import build
-from tenfold.papers.pruning_from_scratch.common import net_cost, of_seed
+from tenfold.papers.pruning_from_scratch.common import gates_of, net_cost, of_seed
 from tenfold.papers.pruning_from_scratch.method import (
     Macs,
     Structure,
@@ -40,7 +39,9 @@ def prune(cfg: Cfg, job: Job, *, gates: Input, structures: Output) -> None:
                 _row(seed, ratio, found)
                 | {"nearest_achieved": nearest.achieved, "zero_gates_kept": zero_gates_kept(values, found.keep)}
             )
-            job.say(f"seed {seed}: saves {found.achieved:.4f} of the MACs (asked for {ratio}) with widths {found.widths}")
+            job.say(
+                f"seed {seed}: saves {found.achieved:.4f} of the MACs (asked for {ratio}) with widths {found.widths}"
+            )
     write_json(structures, {"origin": cfg["source"], "standard_macs": standard, "rows": rows})
 
 
@@ -56,16 +57,19 @@ def baseline(cfg: Cfg, job: Job, *, structures: Output) -> None:
             else:
                 found = random_widths(sizes, macs, standard, ratio, torch.Generator().manual_seed(seed))
             rows.append(_row(seed, ratio, found))
-            job.say(f"seed {seed}: saves {found.achieved:.4f} of the MACs (asked for {ratio}) with widths {found.widths}")
+            job.say(
+                f"seed {seed}: saves {found.achieved:.4f} of the MACs (asked for {ratio}) with widths {found.widths}"
+            )
     write_json(structures, {"origin": cfg["kind"], "standard_macs": standard, "rows": rows})
 
 
 def _search_space(cfg: Cfg) -> tuple[list[int], Macs, int]:
-    """Channels of each prunable layer of the expanded net, its MACs as a function of widths, the standard net's MACs."""
-    with torch.device("meta"):
-        net = build(cfg["net"])
-    sizes = [net.get_submodule(name).num_features for name in net.prunable]
-    return sizes, lambda widths: net_cost({**cfg["net"], "widths": widths}).macs, net_cost(cfg["standard"]).macs
+    """Channels of the expanded net's layers, its MACs as a function of widths, and the standard net's MACs."""
+
+    def macs(widths: list[int]) -> int:
+        return net_cost({**cfg["net"], "widths": widths}).macs
+
+    return gates_of(cfg["net"]), macs, net_cost(cfg["standard"]).macs
 
 
 def _row(seed: int, ratio: float, structure: Structure) -> dict[str, Any]:

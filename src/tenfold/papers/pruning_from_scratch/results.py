@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from tenfold.files import read_json
@@ -109,7 +112,7 @@ class Search:
 
 
 def read_searches(paths: Sequence[Path]) -> dict[tuple[str, str], Search]:
-    """Summaries of gate learning (``gates/<net>/<source>/``) and pre-training (``pretrain/<net>/``), by net and name."""
+    """Summaries of gate learning (``gates/<net>/<source>/``) and pre-training (``pretrain/<net>/``)."""
     found: dict[tuple[str, str], Search] = {}
     for path in paths:
         net, name = (path.parts[-2], "pretrain") if path.parts[-3] == "pretrain" else (path.parts[-3], path.parts[-2])
@@ -125,34 +128,35 @@ def correlations(structures: Structures, net: str, ratio: float) -> dict[str, li
     - ``random inits``: disjoint pairs of initialisations (0 and 1, 2 and 3, ...).
     - ``one pre-training``: for each pre-training the mean over the pairs of its checkpoints.
     - ``random init and pre-training``: for each seed the mean over its checkpoints.
+
+    Structures whose layers are all equally wide have no correlation; a part with such a pair is left out.
     """
     inits = structures.rows[net, RANDOM_INIT][ratio]
     checkpoints = [structures.rows[net, name][ratio] for name in structures.checkpoints(net)]
     seeds = sorted(inits)
     runs = sorted(checkpoints[0]) if checkpoints else []
-    return {
+    parts = {
         "random inits": [
-            correlation(inits[first]["widths"], inits[second]["widths"])
-            for first, second in zip(seeds[::2], seeds[1::2], strict=False)
+            [alike(inits[first], inits[second])] for first, second in zip(seeds[::2], seeds[1::2], strict=False)
         ],
         "one pre-training": [
-            _mean(
-                correlation(first[seed]["widths"], second[seed]["widths"])
-                for i, first in enumerate(checkpoints)
-                for second in checkpoints[i + 1 :]
-            )
-            for seed in runs
-            if len(checkpoints) > 1
+            [alike(first[seed], second[seed]) for first, second in combinations(checkpoints, 2)] for seed in runs
         ],
         "random init and pre-training": [
-            _mean(correlation(inits[seed]["widths"], later[seed]["widths"]) for later in checkpoints) for seed in runs
+            [alike(inits[seed], checkpoint[seed]) for checkpoint in checkpoints] for seed in runs
         ],
+    }
+    return {
+        name: [mean(values) for values in listed if values and not any(map(math.isnan, values))]
+        for name, listed in parts.items()
     }
 
 
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)
+def alike(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
+    """Pearson correlation of two structures' channel counts; NaN if the layers of one are all equally wide."""
+    if len(set(first["widths"])) == 1 or len(set(second["widths"])) == 1:
+        return math.nan
+    return correlation(first["widths"], second["widths"])
 
 
 def face(cfg: Cfg, arms: Arms) -> Face:

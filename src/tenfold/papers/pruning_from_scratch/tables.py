@@ -20,7 +20,7 @@ from tenfold.papers.pruning_from_scratch.results import (
     read_structures,
 )
 from tenfold.report.face import Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_csv, write_table
+from tenfold.report.tables import Cell, Column, Published, Row, Table, Value, write_csv, write_table
 
 STRUCTURE = {
     "full": "standard widths",
@@ -184,7 +184,9 @@ def table_correlation(cfg: Cfg, structures: Structures, shown: Face) -> Table:
         files = [file for name in origins for file in structures.files[net, name]]
         for ratio in cfg["budgets"]:
             for group, values in correlations(structures, net, ratio).items():
-                cells = {"correlation": Cell(dict(enumerate(values)), files=files)} if values else {}
+                several = group != "one pre-training" or len(origins) > 2
+                nothing = {"correlation": Cell(exact="undefined", files=files)} if several else {}
+                cells = {"correlation": Cell(dict(enumerate(values)), files=files)} if values else nothing
                 rows.append(Row((net, f"{ratio:g}", group), cells))
     return Table(
         "Pearson correlation of channel counts between pruned structures",
@@ -193,8 +195,9 @@ def table_correlation(cfg: Cfg, structures: Structures, shown: Face) -> Table:
         (Column("correlation", "correlation", ".3f"),),
         rows,
         (
-            "n counts independent parts: disjoint pairs of random inits, or pre-trainings (each the mean over its "
-            "pairs of checkpoints). Channel counts follow the widths of the expanded net, which all structures share.",
+            "n counts independent parts: disjoint pairs of random inits, or pre-trainings (means over checkpoints).",
+            "Undefined: all layers are equally wide.",
+            "Channel counts follow the widths of the expanded net, which all structures share.",
         ),
     )
 
@@ -226,7 +229,7 @@ def table_search_cost(searches: dict[tuple[str, str], Search], shown: Face) -> T
 
 def write_times(path: Path, courses: list[Path]) -> None:
     """Seconds and rates of every search, as measured on the machine that ran it."""
-    rows = []
+    rows: list[list[Value]] = []
     for course in courses:
         seconds = sum(float(line.split(",")[2]) for line in course.read_text().splitlines()[1:])
         rows.append([course.as_posix(), round(seconds, 3)])

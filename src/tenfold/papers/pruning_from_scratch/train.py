@@ -1,4 +1,4 @@
-"""Trains an arm from scratch: fresh weights, nothing inherited but the widths (Sec. 3 of the paper)."""
+"""Trains an arm from scratch: fresh weights, nothing inherited but the widths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ from tenfold.training.recipe import Recipe
 
 @stage
 def train(
-    cfg: Cfg, job: Job, *, data: Input, structure: Inputs, weights: Output, metrics: Output, history: Output, times: Output
+    cfg: Cfg,
+    job: Job,
+    *,
+    data: Input,
+    structure: Inputs,
+    weights: Output,
+    metrics: Output,
+    history: Output,
+    times: Output,
 ) -> None:
     """One net for each seed, with that seed's widths; the last epoch is what is reported."""
     compute = start(cfg["compute"], job)

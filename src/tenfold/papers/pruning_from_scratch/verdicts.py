@@ -16,8 +16,8 @@ from tenfold.papers.pruning_from_scratch.results import (
     read_structures,
 )
 from tenfold.papers.pruning_from_scratch.tables import percent
-from tenfold.report.claims import Evidence, Groups, Pair, decide_family, verdict_lines, write_claims
 from tenfold.report.claims import Arms as Pairs
+from tenfold.report.claims import Evidence, Groups, Pair, decide_family, verdict_lines, write_claims
 
 
 @stage
@@ -25,24 +25,22 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, searches: In
     """Verdicts on all claims, printed as soon as they are there."""
     trained, found, costs = read_arms(arms), read_structures(structures), read_searches(searches)
     evidence = {
-        "C1": not_worse(trained, "pruned", "pretrained"),
-        "C1-uniform": not_worse(trained, "pruned", "uniform"),
-        "C1-random": not_worse(trained, "pruned", "random"),
+        "C1": paired(trained, "pruned", "pretrained"),
+        "C1-uniform": paired(trained, "pruned", "uniform"),
+        "C1-random": paired(trained, "pruned", "random"),
         "C2": more_alike(found, cfg),
-        "C3": not_worse(trained, "chosen", "pretrained"),
+        "C3": paired(trained, "chosen", "pretrained"),
         "C4": cheaper(costs),
         "C5": budget_met(found, cfg),
-        "C6": not_worse(trained, "scratch-b", "pruned"),
+        "C6": paired(trained, "scratch-b", "pruned"),
     }
-    verdicts = decide_family(
-        cfg["claims"], evidence, data_is_standin=data(cfg).is_standin, edition=cfg["edition"]
-    )
+    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data(cfg).is_standin, edition=cfg["edition"])
     write_claims(claims, paper="pruning-from-scratch", face=face(cfg, trained), verdicts=verdicts)
     for line in verdict_lines(verdicts):
         job.say(line)
 
 
-def not_worse(arms: Arms, ours: str, other: str) -> Evidence:
+def paired(arms: Arms, ours: str, other: str) -> Evidence:
     """Accuracy of one kind of arm against another, at each net and ratio that has both, paired by seed."""
     cells = []
     for (net, _), arm in arms.items():

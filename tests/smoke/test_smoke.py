@@ -1,0 +1,77 @@
+"""The whole DAG of all papers, with torch, at the edition `smoke`: it runs from nothing, and then has nothing to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tenfold import config, workflow
+from tenfold.provenance.records import read_run_record
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config", "profiles", "workflow", "src", "requirements.lock")
+NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    """Runs Snakemake in a folder, without a network, and gives its output."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("TENFOLD")}
+    env |= NO_NETWORK | {"PYTHONPATH": str(folder / "src")}
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources in which `snakemake smoke/all` has run."""
+    folder = tmp_path_factory.mktemp("smoke") / "tenfold"
+    folder.mkdir()
+    for name in PARTS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    snakemake(folder, "smoke/all")
+    return folder
+
+
+def test_everything_that_smoke_ends_in_is_there_with_its_run_record(finished: Path) -> None:
+    targets = workflow.House({}).targets("smoke")
+    assert len(targets) > len(config.papers())
+    for target in targets:
+        assert (finished / target).stat().st_size > 0
+        record = read_run_record(finished / target)
+        assert record is not None
+        assert record["cfg"]["edition"] == "smoke"
+
+
+@pytest.mark.parametrize("slug", config.house()["papers"])
+def test_every_claim_has_its_verdict_and_its_line_on_the_scoreboard(finished: Path, slug: str) -> None:
+    content = json.loads((finished / f"runs/smoke/{slug}/claims.json").read_text())
+    config.check(content, config.SCHEMAS / "claims.schema.yaml", slug)
+    assert [claim["id"] for claim in content["claims"]] == [claim["id"] for claim in config.paper(slug).claims]
+    scoreboard = (finished / "runs/smoke/scoreboard.csv").read_text()
+    assert sum(line.startswith(f"{slug},") for line in scoreboard.splitlines()) == len(content["claims"])
+    # One seed of a stand-in decides nothing that is trained.
+    words = {claim["verdict"] for claim in content["claims"]} | {claim["pipeline_check"] for claim in content["claims"]}
+    assert words.isdisjoint({"supported", "contradicted", "shows", "does not show"})
+
+
+def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
+    assert "Nothing to be done" in snakemake(finished, "smoke/all", "--dry-run")
+
+
+def test_no_job_of_any_edition_has_an_ambiguous_or_unmet_input(finished: Path) -> None:
+    planned = snakemake(finished, "--dry-run", *(f"{edition}/all" for edition in config.EDITIONS))
+    assert "Exception" not in planned
+    assert "rule data_prepare:" in planned

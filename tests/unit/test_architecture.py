@@ -1,0 +1,213 @@
+"""The house: who imports whom, what stays light, how rules are written, and that each paper has all its parts."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenfold import config
+from tenfold.report.face import NOT_RECOVERED, RECOVERED, published_text
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "src" / "tenfold"
+RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+SLUGS: list[str] = config.house()["papers"]
+
+# What each part of the package may import of the others; below the parts lies what all may use.
+SHARED = {"config", "errors", "faults", "files", "launcher", "lease", "provenance", "workflow"}
+ALLOWED = {
+    "data": {"data"},
+    "nets": {"nets"},
+    "training": {"training", "data"},
+    "measure": {"measure", "training", "data", "nets"},
+    "report": {"report", "measure"},
+    "papers": {"papers", "report", "measure", "training", "nets", "data"},
+}
+HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "seaborn", "scipy", "numpy")
+MARGINS = {"not-worse", "ratio", "value"}  # kinds that say nothing without a number
+
+
+def modules() -> list[str]:
+    """All modules of Tenfold, by name."""
+    files = (path.relative_to(SOURCES.parent).with_suffix("") for path in SOURCES.rglob("*.py"))
+    return sorted(".".join(path.parts).removesuffix(".__init__") for path in files)
+
+
+def imported(module: str) -> set[str]:
+    """The modules of Tenfold that one names in its imports, at its top or inside functions."""
+    file = SOURCES.parent.joinpath(*module.split("."))
+    tree = ast.parse((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text())
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("tenfold.")}
+
+
+def part(module: str) -> str:
+    """The part of the package that a module belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def against_the_arrows(module: str, names: set[str]) -> list[str]:
+    """Imports that point the wrong way: up to a part that may not be used, or across to another paper."""
+    own = part(module)
+    wrong = []
+    for name in names:
+        other = part(name)
+        if own in ALLOWED and other not in ALLOWED[own] | SHARED:
+            wrong.append(name)
+        if own == other == "papers" and module.split(".")[2:3] != name.split(".")[2:3]:
+            wrong.append(name)
+        if own in SHARED and other == "papers":
+            wrong.append(name)
+    return sorted(wrong)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_point_one_way(module: str) -> None:
+    assert against_the_arrows(module, imported(module)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("tenfold.nets.vgg", "tenfold.papers.rco.method"),
+        ("tenfold.training.loop", "tenfold.papers.rco.method"),
+        ("tenfold.nets.vgg", "tenfold.training.loop"),
+        ("tenfold.data.images", "tenfold.report.tables"),
+        ("tenfold.measure.cost", "tenfold.report.tables"),
+        ("tenfold.papers.rco.train", "tenfold.papers.sge.method"),
+        ("tenfold.workflow", "tenfold.papers.rco.grid"),
+    ],
+)
+def test_a_wrong_arrow_is_found(module: str, name: str) -> None:
+    assert against_the_arrows(module, {name}) == [name]
+
+
+def test_every_part_has_its_arrows() -> None:
+    parts = {part(module) for module in modules()} - {""}
+    assert parts == set(ALLOWED) | SHARED | {"cli"}
+
+
+def test_packages_are_empty() -> None:
+    assert [path for path in SOURCES.rglob("__init__.py") if path.read_bytes()] == []
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level packages in memory after a piece of Python in a process of its own."""
+    script = f"import json, sys\n{code}\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_parsing_the_rules_imports_nothing_heavy() -> None:
+    snakefile = (ROOT / "Snakefile").read_text()
+    lines = re.findall(r"^(?:from tenfold\S* import .*|import tenfold\S*.*)$", snakefile, flags=re.MULTILINE)
+    assert len(lines) >= 3
+    grids = [f"import tenfold.papers.{config.package_of(slug)}.grid" for slug in SLUGS]
+    assert loaded_by("\n".join([*lines, *grids, "import tenfold.launcher"])).isdisjoint(HEAVY)
+
+
+def test_a_heavy_import_would_be_seen() -> None:
+    assert "numpy" in loaded_by("import tenfold.data.prepare")
+
+
+# Rules ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_snakefile_is_a_table_of_contents() -> None:
+    lines = (ROOT / "Snakefile").read_text().splitlines()
+    assert len([line for line in lines if line.strip()]) <= 60
+    assert forbidden("\n".join(lines)) == []
+
+
+def forbidden(rules: str) -> list[str]:
+    """What has no place in a file of rules."""
+    return re.findall(r"^\s*(?:run|script|notebook|wrapper|checkpoint|def)\b.*|\blambda\b|\bdirectory\(", rules, re.M)
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_rules_only_say_what_goes_in_and_out(path: Path) -> None:
+    text = path.read_text()
+    assert forbidden(text) == []
+    for rule in re.split(r"^rule ", text, flags=re.MULTILINE)[1:]:
+        name = rule.partition(":")[0]
+        assert all(f"    {directive}:" in rule for directive in ("output", "params", "log", "shell")), name
+        assert re.findall(r"^        (\w+)=", rule.partition("    params:\n")[2].partition("    log:")[0], re.M) == [
+            "cfg",
+            "code",
+        ], name
+
+
+@pytest.mark.parametrize(
+    "line", ["    run:", "    script:", "        data=lambda w: w.net,", "def helper():", "checkpoint pick:"]
+)
+def test_a_rule_that_computes_is_found(line: str) -> None:
+    assert len(forbidden(f"rule x:\n{line}\n")) == 1
+
+
+# Papers -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_paper_is_listed() -> None:
+    assert sorted(SLUGS) == config.papers()
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_paper_has_all_its_parts(slug: str) -> None:
+    package = config.package_of(slug)
+    for name in ("__init__.py", "method.py", "grid.py", "settings.schema.yaml"):
+        assert (SOURCES / "papers" / package / name).is_file()
+    assert ROOT / "workflow" / "rules" / f"{slug}.smk" in RULES
+    assert any(path.stem.startswith(f"test_{package}") for path in (ROOT / "tests").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_claim_has_a_kind_a_reason_and_where_it_needs_one_a_margin(slug: str) -> None:
+    paper = config.paper(slug)
+    assert paper.claims
+    assert len({claim["id"] for claim in paper.claims}) == len(paper.claims)
+    for claim in paper.claims:
+        assert claim["reason"].strip()
+        assert claim["editions"]
+        assert ("margin" in claim) or claim["kind"] not in MARGINS, claim["id"]
+
+
+def unread(value: Any, source: str | None = None) -> Iterator[Any]:
+    """The published numbers whose entry says that nobody read them in the paper or its code."""
+    match value:
+        case dict():
+            source = value.get("source", source)
+            for key, item in value.items():
+                if key not in ("source", "ratio"):
+                    yield from unread(item, source)
+        case list():
+            for item in value:
+                yield from unread(item, source)
+        case float() | int() if source is not None and source not in RECOVERED:
+            yield value
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_number_that_nobody_read_is_not_written_down(slug: str) -> None:
+    paper = config.paper(slug)
+    assert list(unread(paper.published)) == []
+    assert [claim["id"] for claim in paper.claims if claim["source"] not in RECOVERED and claim["published"]] == []
+
+
+def test_a_number_from_memory_would_be_found_and_is_never_shown() -> None:
+    assert list(unread({"accuracy": [{"ratio": 50, "pruned": 93.6, "source": "memory"}]})) == [93.6]
+    assert list(unread({"accuracy": [{"ratio": 50, "pruned": 93.6, "source": "repo"}]})) == []
+    assert published_text(93.6, "memory", ".1f") == published_text(93.6, "unknown", ".1f") == NOT_RECOVERED
