@@ -75,3 +75,43 @@ def test_no_job_of_any_edition_has_an_ambiguous_or_unmet_input(finished: Path) -
     planned = snakemake(finished, "--dry-run", *(f"{edition}/all" for edition in config.EDITIONS))
     assert "Exception" not in planned
     assert "rule data_prepare:" in planned
+
+
+def test_recorded_results_come_back_in_a_clone_and_are_drawn_again_without_training(
+    finished: Path, tmp_path: Path
+) -> None:
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    shutil.copytree(finished, origin, copy_function=shutil.copy2)
+    for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "README.md", "pyproject.toml"):
+        (origin / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, origin / name)
+
+    def run(folder: Path, *command: str) -> str:
+        author = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        env = os.environ | NO_NETWORK | author | {"PYTHONPATH": str(folder / "src"), "HOME": str(tmp_path)}
+        env |= {"DVC_SITE_CACHE_DIR": str(tmp_path / "site")}
+        done = subprocess.run(command, cwd=folder, env=env, text=True, capture_output=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    tenfold = (sys.executable, "-m", "tenfold.cli")
+    for command in (("git", "init", "-q"), ("git", "add", "-A"), ("git", "commit", "-qm", "Sources")):
+        run(origin, *command)
+    run(origin, *tenfold, "record", "--edition", "smoke")
+    run(origin, "git", "add", "-A")
+    run(origin, "git", "commit", "-qm", "Record smoke")
+    run(tmp_path, "git", "clone", "-q", str(origin), str(clone))
+    run(clone, *tenfold, "restore")
+    assert "Nothing to be done" in snakemake(clone, "smoke/all", "--dry-run")
+    for drawn in (*clone.glob("runs/smoke/*/tables"), *clone.glob("runs/smoke/*/figures")):
+        shutil.rmtree(drawn)
+    said = snakemake(clone, "smoke/all")
+    started = {line.split()[2] for line in said.splitlines() if "] start " in line}
+    assert started
+    assert not [rule for rule in started if "table" not in rule and "figure" not in rule and "claims" not in rule
+                and rule != "scoreboard"]  # fmt: skip
+    assert not (clone / "data").exists()
+    compared = run(clone, *tenfold, "compare", "--edition", "smoke", "--strict").splitlines()
+    assert [line.split(";")[0] for line in compared] == [
+        f"smoke/{slug}: same bytes" for slug in config.house()["papers"]
+    ]
