@@ -157,7 +157,7 @@ def recorded_pictures(repository: Repository) -> Iterator[str]:
             ]
             for source in job["inputs"] if shown else ():
                 if source in closed or source.startswith("data/raw/") or "private" in PurePosixPath(source).parts:
-                    yield f"{path}: {shown[0]} is drawn from {source}, which must not be passed on; record it anew without"
+                    yield f"{path}: {shown[0]} is drawn from {source}, which is not to be passed on; record without it"
 
 
 def kept_sizes(repository: Repository) -> Iterator[str]:
@@ -168,7 +168,7 @@ def kept_sizes(repository: Repository) -> Iterator[str]:
         stages = repository.yaml(str(path))["stages"].values()
         size = sum(out["size"] for stage in stages for out in stage["outs"])
         if size > CAPS[path.parts[1]]:
-            yield f"{path}: keeps {size / 1e6:.2f} MB in store/, allowed are {CAPS[path.parts[1]] / 1e6:g} MB; keep less"
+            yield f"{path}: keeps {size / 1e6:.2f} MB in store/, allowed are {CAPS[path.parts[1]] / 1e6:g}; keep less"
 
 
 def papers(repository: Repository) -> Iterator[str]:

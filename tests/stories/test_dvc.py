@@ -1,4 +1,4 @@
-"""What a user of DVC expects: metrics, plots, params, artifacts and files of any version, from here and from elsewhere."""
+"""What a user of DVC expects: metrics, plots, params, artifacts, and files of any version, from wherever."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .test_change_tracking import ROOT
 
 HEADLINE = f"{ROOT}/headline/fancy/s0-2.json"
 FIRST, SECOND = "toy-small@v1.0.0", "toy-small@v2.0.0"
+COLOURS = {"white": "ones((4, 4, 3))", "black": "zeros((4, 4, 3))"}
 FIGURE = "results/small/toy/figures/figure.png"
 
 
@@ -94,8 +95,8 @@ def test_plots(versions: Repository, tmp_path: Path) -> None:
     clone = versions.clone(tmp_path / "clone")
     picture = clone.path / FIGURE
     picture.parent.mkdir()
-    for colour in ("white", "black"):
-        draw = f"from matplotlib.image import imsave; import numpy; imsave({str(picture)!r}, numpy.{colours[colour]}((4, 4, 3)))"
+    for colour in COLOURS:
+        draw = f"import numpy; from matplotlib.image import imsave; imsave({str(picture)!r}, numpy.{COLOURS[colour]})"
         subprocess.run([sys.executable, "-c", draw], check=True)
         clone.tenfold("record", "--index")
         clone.commit(f"A {colour} figure")
@@ -105,9 +106,6 @@ def test_plots(versions: Repository, tmp_path: Path) -> None:
     pictures = sorted((clone.path / "compared/static").iterdir())
     assert len(pictures) == 2
     assert sha256(pictures[0]) != sha256(pictures[1])
-
-
-colours = {"white": "ones", "black": "zeros"}
 
 
 def test_restore_of_another_version(versions: Repository, tmp_path: Path) -> None:

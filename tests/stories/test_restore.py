@@ -149,7 +149,7 @@ def test_another_way_to_keep_notes_is_said_and_left_alone(restored: Repository) 
     shutil.rmtree(restored.path / ".snakemake")
     done = restored.snakemake("--dry-run", "--persistence-backend", "db")
     assert "restored files are not recognised" in done.stderr
-    assert not (restored.path / ".snakemake/tenfold/restored.json").exists()
+    assert not (restored.path / ".snakemake/tenfold/restored").exists()
 
 
 def test_to_an_older_commit_and_back_without_computing(recorded: Repository) -> None:

@@ -32,7 +32,7 @@ def test_explain_a_cell_down_to_the_data(recorded_once: Repository) -> None:
     for part in (
         "rule      toy_count (tenfold.papers.toy.count)",
         f"code      {job['code']} (today's)",
-        f"from      data/prepared/shapes-10-smoke.safetensors {job['inputs']['data/prepared/shapes-10-smoke.safetensors']}",
+        *(f"from      {path} {checksum}" for path, checksum in job["inputs"].items()),
         f"record    commit {commit} of ",
         '"rate":5',
         "rule      data_prepare (tenfold.data.prepare)",

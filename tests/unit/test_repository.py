@@ -188,7 +188,10 @@ def test_make_lists_its_targets_in_a_folder_with_a_space(tmp_path: Path) -> None
 def test_make_reproduce_asks_snakemake_for_the_named_target(arguments: list[str], target: str) -> None:
     command = ["make", "--dry-run", "--assume-old=.venv/.ready", "reproduce", *arguments]
     planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert planned.split()[-2:] == [".venv/bin/snakemake", target]
+    run, compare = planned.splitlines()[-2:]
+    assert run.split() == [".venv/bin/snakemake", target]
+    assert compare.split()[:2] == [".venv/bin/tenfold", "compare"]
+    assert set(compare.split()[2:]) - {"--edition"} == set(target.split("/")) - {"all"}
 
 
 def test_a_python_that_is_too_old_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def _is_compared(book: Ledger, path: Path) -> bool:
 
 
 def _circumstances(provenance: Provenance, changed: list[str]) -> tuple[bool, bool]:
-    """Whether what leads to the changed files was done on the recorded platform, and by the recorded settings and code."""
+    """Whether what leads to the files was done on the recorded platform, and by the recorded settings and code."""
     same_platform, same_work = True, True
     waiting, seen = list(changed), set()
     while waiting:

@@ -30,8 +30,19 @@ def dvc(*arguments: str) -> str:
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
+        _clean_up()
         raise UserError(f"dvc {arguments[0]}: {reason(done.stderr) or reason(done.stdout)}")
     return done.stdout
+
+
+def _clean_up() -> None:
+    """Removes what DVC leaves behind where a disk was full: half objects, and a list of locks that it cannot read."""
+    for folder in (STORE, Path(".dvc", "cache")):
+        for half in (folder / "files" / "md5").glob("??/.*.tmp"):
+            half.unlink(missing_ok=True)
+    locks = Path(".dvc", "tmp", "rwlock")
+    if locks.exists() and locks.stat().st_size == 0:
+        locks.unlink()
 
 
 def reason(output: str) -> str:
@@ -104,8 +115,8 @@ def gc() -> None:
     """Drops from store/ and DVC's cache what neither the working tree nor a tag refers to, and what was set aside.
 
     DVC (3.67) reads a tag's ledger as if the repository's root were the root of the file system, so it looks for
-    an in-repository remote in the wrong place; lists of a folder's files that it does not find there count as empty, and
-    the tag's files as unused. So all lists are put into the cache first.
+    an in-repository remote in the wrong place; lists of a folder's files that it does not find there count as empty,
+    and the tag's files as unused. So all lists are put into the cache first.
     """
     for listing in (STORE / "files" / "md5").glob("??/*.dir"):
         target = cache() / listing.relative_to(STORE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,13 +30,13 @@ def is_known(backend: str) -> bool:
 
 def note(
     *, rule: str, template: str, command: str, params: list[str], log: list[str], inputs: list[str],
-    checksums: dict[str, str], mtime: float,
+    checksums: dict[str, str],
 ) -> Note:  # fmt: skip
-    """What Snakemake would note of an output with this modification time, had it run the job itself."""
+    """What Snakemake would note of a job's outputs, had it run the job itself; without their times."""
     return {
         "rule": rule, "code": template, "shellcmd": command, "params": params, "log": log, "input": inputs,
         "input_checksums": {path: f"sha256:{checksum}" for path, checksum in checksums.items()},
-        "starttime": mtime, "endtime": mtime, "incomplete": False, "record_format_version": FORMAT, "job_hash": 0,
+        "incomplete": False, "record_format_version": FORMAT, "job_hash": 0,
         "conda_env": None, "container_img_url": None, "software_stack_hash": None, "external_jobid": None,
     }  # fmt: skip
 
@@ -93,6 +92,4 @@ def _file(kind: str, output: str) -> Path:
 
 def _write(path: Path, content: Note) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = FOLDER / f"tenfold.{os.getpid()}.partial"
-    partial.write_text(json.dumps(content))
-    os.replace(partial, path)
+    path.write_text(json.dumps(content))  # half of a note counts as none, here and for Snakemake

@@ -79,7 +79,7 @@ class Provenance:
 
     def write(self, path: Path) -> None:
         """Writes the record, byte for byte the same for the same content, and checks it against its schema."""
-        jobs = [asdict(job) for job in sorted(self.jobs, key=lambda job: min(job.outputs))]
+        jobs = [asdict(job) for job in sorted(self.jobs, key=lambda job: sorted(job.outputs))]
         content = {"format": FORMAT, "jobs": jobs, "rules": self.rules, "platforms": self.platforms}
         config.check(content, config.SCHEMAS / "provenance.schema.yaml", path.as_posix())
         write_json(path, content)

@@ -25,13 +25,16 @@ def restore() -> list[str]:
     books = list(ledgers())
     if not books:
         return ["nothing is on record"]
-    refetch_damaged(books)
+    _drop_damaged_entries()
+    for book in books:
+        _set_aside_others(book)
     _pull(books)
     for book in books:
         _put_back_headline(book)
     checked, wrong, _ = verify()
     if wrong:
-        raise UserError(f"{wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""))
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UserError(f"{wrong[0]}{more}: DVC's copy is damaged; git checkout -- store, then restore again")
     return [f"{book.name}: restored" for book in books] + [f"{checked} files are as recorded"]
 
 
@@ -60,7 +63,19 @@ def _made_here_only(book: Ledger) -> Iterator[str]:
                 yield output
 
 
-def refetch_damaged(books: list[Ledger]) -> None:
+def _set_aside_others(book: Ledger) -> None:
+    """Moves files that are neither as recorded nor as a job here left them out of the way."""
+    provenance = book.provenance()
+    for job in provenance.jobs if provenance else ():
+        for output, recorded in job.outputs.items():
+            path = Path(output)
+            if recorded and path.exists() and not stays_here(output):
+                checksum = sha256(path)
+                if checksum != recorded and not made_here(path):
+                    start.move(path, start.ASIDE / checksum)
+
+
+def _drop_damaged_entries() -> None:
     """Drops cache entries that are not what their name says, so that DVC fetches them again."""
     for path in (ledger.cache() / "files" / "md5").glob("??/*"):
         if path.is_file() and not ledger.is_intact(path):

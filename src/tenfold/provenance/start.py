@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers, stays_
 from tenfold.provenance.records import made_here
 
 OWN = metadata.FOLDER / "tenfold"
-LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored.json"
+LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored"
 ASIDE = Path("runs", ".aside")
 SHOWN = 3  # files that are named one by one
 
@@ -43,6 +44,7 @@ def begin(backend: str) -> None:
         if _take_lock():
             if metadata.remove_locks():
                 _say("an earlier run was killed: its lock is removed, and jobs go on where they can")
+            _forget_the_future()
             _restore_all(backend)
     except OSError as error:
         _say(str(limit_of_machine(error)))
@@ -75,6 +77,19 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:  # another user's
         return True
     return True
+
+
+def _forget_the_future() -> None:
+    """Gives files whose time lies ahead, as after a clock was set back, the time of now; Snakemake would stumble."""
+    now = time.time()
+    ahead = [path for folder in ("runs", "data") for path in Path(folder).rglob("*") if path.lstat().st_mtime > now]
+    for path in ahead:
+        noted, mtime = metadata.read(path.as_posix()), path.stat().st_mtime
+        os.utime(path, (now, now))
+        if noted is not None and noted["endtime"] == mtime:
+            metadata.write(path.as_posix(), noted | {"starttime": now, "endtime": path.stat().st_mtime})
+    if ahead:
+        _say(f"{len(ahead)} files are from the future, was the clock set back? From now on they count as made just now")
 
 
 def _take_lock() -> bool:
@@ -130,19 +145,20 @@ def restore(ledger: Ledger, provenance: Provenance) -> list[str]:
     Returns:
         The files that will be made again.
     """
-    state = read_json(RESTORED) if RESTORED.exists() else {}
-    version = sha256(ledger.provenance_file) if ledger.provenance_file.exists() else None
-    known = state.get(ledger.name) == version
+    state = RESTORED / ledger.name.replace("/", "-")
+    version = sha256(ledger.provenance_file) if ledger.provenance_file.exists() else ""
+    known = state.exists() and state.read_text() == version
     foreign = [path for job in provenance.jobs for path in _restore_job(job, provenance.rules[job.rule], known)]
     if not known:
-        write_json(RESTORED, state | {ledger.name: version})
+        RESTORED.mkdir(parents=True, exist_ok=True)
+        state.write_text(version)
     return foreign
 
 
 def _restore_job(job: Job, template: str, known: bool) -> list[str]:
     for output, checksum in job.outputs.items():
         if checksum and (ASIDE / checksum).exists() and not Path(output).exists():
-            _move(ASIDE / checksum, Path(output))
+            move(ASIDE / checksum, Path(output))
     mtimes = {output: _mtime(output) for output in job.outputs}
     notes = {output: metadata.read(output) for output in job.outputs}
     as_noted = {
@@ -154,7 +170,7 @@ def _restore_job(job: Job, template: str, known: bool) -> list[str]:
     other = [output for output, checksum in present.items() if job.outputs[output] not in (None, checksum)]
     if other and all(map(stays_here, other)) and any(not stays_here(output) for output in present):
         for output in other:
-            _move(Path(output), ASIDE / present[output])
+            move(Path(output), ASIDE / present[output])
             mtimes[output] = None
             _say(f"{output}: not the recorded bytes; set aside as {ASIDE / present[output]}, made again when needed")
         other = []
@@ -173,7 +189,8 @@ def _mtime(path: str) -> float | None:
         return None
 
 
-def _move(source: Path, target: Path) -> None:
+def move(source: Path, target: Path) -> None:
+    """Moves a file to a folder that may have to be made."""
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(source, target)
 
@@ -182,9 +199,9 @@ def _note(job: Job, template: str, mtimes: dict[str, float | None]) -> None:
     checksums = {
         path: checksum or sha256(Path(path)) for path, checksum in job.inputs.items() if checksum or Path(path).exists()
     }
+    noted = metadata.note(
+        rule=job.rule, template=template, command=job.shell_command, params=metadata.params(job.cfg, job.code),
+        log=job.log, inputs=sorted(job.inputs), checksums=checksums,
+    )  # fmt: skip
     for output, mtime in mtimes.items():
-        noted = metadata.note(
-            rule=job.rule, template=template, command=job.shell_command, params=metadata.params(job.cfg, job.code),
-            log=job.log, inputs=sorted(job.inputs), checksums=checksums, mtime=mtime or 0.0,
-        )  # fmt: skip
-        metadata.write(output, noted)
+        metadata.write(output, noted | {"starttime": mtime or 0.0, "endtime": mtime or 0.0})

@@ -1,0 +1,210 @@
+"""Records, Snakemake's notes, and the comparison of cells, without Snakemake or DVC."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from tenfold.errors import UserError, limit_of_machine
+from tenfold.files import partials, sha256
+from tenfold.provenance import metadata, records, start
+from tenfold.provenance.compare import DIFFERS, SAME, SINGLE, WITHIN, compare_cells
+from tenfold.provenance.recorded import Job, Ledger, Provenance, read_provenance
+
+OUTPUT = "runs/small/toy/metrics/a.json"
+PLATFORM = {"python": "3.11", "system": "Linux", "machine": "x86_64", "cpu": {}}
+
+
+def job(**changes: Any) -> Job:
+    fields: dict[str, Any] = {
+        "rule": "toy_count", "module": "tenfold.papers.toy.count", "stage": "count", "cfg": {"rate": 1, "who": "it's"},
+        "code": "0123456789abcdef", "seeds": [0], "inputs": {}, "outputs": {OUTPUT: None}, "log": [],
+        "command": "python -m tenfold.papers.toy.count --cfg {cfg}", "platform": "p",
+    }  # fmt: skip
+    return Job(**fields | changes)
+
+
+def written(folder: Path, *jobs: Job) -> tuple[Ledger, Provenance]:
+    """A record in a folder that is the working directory."""
+    ledger = Ledger("small", "toy")
+    provenance = Provenance(list(jobs), {"toy_count": "python {params.cfg:q}"}, {"p": PLATFORM})
+    (folder / ledger.folder).mkdir(parents=True, exist_ok=True)
+    provenance.write(ledger.provenance_file)
+    return ledger, provenance
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / OUTPUT
+    path.parent.mkdir(parents=True)
+    path.write_text("content")
+    return tmp_path
+
+
+def test_a_record_comes_back_as_it_was_written(folder: Path) -> None:
+    ledger, provenance = written(folder, job())
+    assert read_provenance(ledger.provenance_file) == provenance
+    before = ledger.provenance_file.read_bytes()
+    read_provenance(ledger.provenance_file).write(ledger.provenance_file)
+    assert ledger.provenance_file.read_bytes() == before
+    assert job().shell_command == """python -m tenfold.papers.toy.count --cfg '{"rate":1,"who":"it'"'"'s"}'"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"code": "today"}, "does not match"),
+        ({"outputs": {}}, "jobs.0.outputs"),
+        ({"outputs": {"/absolute": None}}, "does not match"),
+        ({"outputs": {OUTPUT: "1234"}}, "does not match"),
+        ({"module": "os"}, "does not match"),
+    ],
+)
+def test_a_record_that_does_not_fit_its_schema_is_not_written(folder: Path, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        written(folder, job(**changes))
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=400))
+def test_every_output_has_a_note_of_its_own_that_is_found_again(name: str) -> None:
+    path = metadata._file("metadata", name)
+    folder = metadata.FOLDER / "metadata"
+    parts = path.relative_to(folder).parts
+    assert all(len(part.encode()) <= 255 for part in parts)
+    import base64
+
+    assert base64.urlsafe_b64decode("".join(part.removeprefix("@") for part in parts)).decode() == name
+
+
+def test_the_names_of_notes_are_snakemakes_own(folder: Path) -> None:
+    from snakemake.persistence.file import FilePersistence
+
+    persistence = FilePersistence(path=folder / ".snakemake")
+    for name in (OUTPUT, "runs/" + "long/" * 60 + "ü.json"):
+        expected = Path(persistence._record_path(str(folder / ".snakemake/metadata"), name))
+        assert (folder / metadata._file("metadata", name)) == expected
+        metadata.write(name, {"record_format_version": metadata.FORMAT, "rule": name})
+        assert metadata.read_all()[name]["rule"] == name
+
+
+def test_only_recorded_bytes_get_their_note_back(folder: Path) -> None:
+    checksum = sha256(folder / OUTPUT)
+    ledger, provenance = written(folder, job(outputs={OUTPUT: checksum}))
+    assert start.restore(ledger, provenance) == []
+    noted = metadata.read(OUTPUT)
+    assert noted is not None
+    assert noted["params"] == ["'0123456789abcdef'", repr('{"rate":1,"who":"it\'s"}')]
+    (folder / OUTPUT).write_text("other content")
+    assert start.restore(ledger, provenance) == [OUTPUT]
+    assert (folder / metadata._file("incomplete", OUTPUT)).exists()
+    (folder / OUTPUT).write_text("content")
+    assert start.restore(ledger, provenance) == []
+    assert not (folder / metadata._file("incomplete", OUTPUT)).exists()
+
+
+def test_what_a_job_here_has_made_is_left_alone(folder: Path) -> None:
+    ledger, provenance = written(folder, job(outputs={OUTPUT: "0" * 64}))
+    records.write_run_record(Path(OUTPUT), {"cfg": {}, "code": "c"})
+    assert start.restore(ledger, provenance) == []
+    assert metadata.read(OUTPUT) is None
+
+
+def test_a_note_of_snakemakes_own_stays_until_the_record_changes(folder: Path) -> None:
+    """Settings without an effect give the recorded bytes: putting the recorded note back would rerun them for ever."""
+    checksum = sha256(folder / OUTPUT)
+    ledger, provenance = written(folder, job(outputs={OUTPUT: checksum}))
+    start.restore(ledger, provenance)
+    own = metadata.read(OUTPUT)
+    assert own is not None
+    metadata.write(OUTPUT, own | {"params": ["own"]})
+    start.restore(ledger, provenance)
+    assert (metadata.read(OUTPUT) or {})["params"] == ["own"]
+    ledger, provenance = written(folder, job(outputs={OUTPUT: checksum}, cfg={"rate": 2}))
+    start.restore(ledger, provenance)
+    assert '{"rate":2}' in (metadata.read(OUTPUT) or {})["params"][1]
+
+
+def test_measured_times_are_believed_with_their_job_only(folder: Path) -> None:
+    times = OUTPUT.replace(".json", ".times.csv")
+    (folder / times).write_text("1 s")
+    ledger, provenance = written(folder, job(outputs={OUTPUT: sha256(folder / OUTPUT), times: None}))
+    start.restore(ledger, provenance)
+    assert metadata.read(times) is not None
+    metadata._file("metadata", times).unlink()
+    metadata._file("metadata", OUTPUT).unlink()
+    (folder / OUTPUT).write_text("other content")
+    assert start.restore(ledger, provenance) == [OUTPUT]
+    assert metadata.read(times) is None
+
+
+def table(values: list[float], *, exact: int | None = None, seeds: list[int] | None = None) -> dict[str, Any]:
+    seeds = list(range(len(values))) if seeds is None else seeds
+    return {
+        "cells": [
+            {"row": ["arm"], "column": "accuracy", "values": values, "exact": exact, "seeds": seeds, "resolution": 0.01}
+        ]
+    }
+
+
+def outcome(recorded: dict[str, Any], here: dict[str, Any]) -> str:
+    ((_, word),) = compare_cells(recorded, here)
+    return word
+
+
+def test_cells_with_seeds_are_two_samples_of_one_quantity() -> None:
+    recorded = [70.0, 71.0, 72.0]
+    # By hand: equal sd of 1, so the error is sqrt(2 / 3); the factor is Student's at 99.9 % (two-sided), 4 degrees.
+    allowed = float(stats.t.ppf(0.9995, 4)) * math.sqrt(2 / 3)
+    assert allowed == pytest.approx(8.610 * 0.8165, rel=1e-3)
+    for shift, word in (
+        (0.99 * allowed, WITHIN),
+        (-0.99 * allowed, WITHIN),
+        (1.01 * allowed, DIFFERS),
+        (-1.01 * allowed, DIFFERS),
+    ):
+        assert outcome(table(recorded), table([value + shift for value in recorded])) == word
+    assert outcome(table(recorded), table(recorded)) == SAME
+    assert outcome(table([70.0]), table([90.0])) == SINGLE
+    assert outcome(table([70.0, 70.0]), table([70.009, 70.009])) == WITHIN, "below the printed resolution"
+    assert outcome(table([70.0, 70.0]), table([70.011, 70.011])) == DIFFERS
+
+
+def test_counts_have_to_be_equal_and_cells_have_to_be_there() -> None:
+    assert outcome(table([], exact=3), table([], exact=3)) == SAME
+    assert outcome(table([], exact=3), table([], exact=4)) == DIFFERS
+    assert outcome(table([], exact=3), table([3.0, 3.0])) == DIFFERS
+    assert outcome({"cells": []}, table([1.0])) == DIFFERS
+    assert outcome(table([1.0]), {"cells": []}) == DIFFERS
+
+
+def test_leftovers_of_killed_writers_are_found_by_name(tmp_path: Path) -> None:
+    for name in (".a.12.partial.json", ".a.b.12.partial.json", "a.json", ".a.x.partial.json", ".a.12.partial.csv"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in partials(tmp_path / "a.json")] == [".a.12.partial.json"]
+
+
+def test_a_limit_of_the_machine_is_a_line_and_any_other_error_is_not() -> None:
+    assert str(limit_of_machine(OSError(28, "No space left on device", "x"))).startswith("x: the disk is full")
+    with pytest.raises(IsADirectoryError):
+        limit_of_machine(IsADirectoryError(21, "Is a directory", "x"))
+
+
+def test_data_other_than_the_configured_is_refused() -> None:
+    path = "data/prepared/shapes.safetensors"
+    cfg = {"data": {"name": "shapes", "sha256": "a" * 64}, "more": [{"name": "other", "sha256": "b" * 64}]}
+    records.refuse_other_data(cfg, {path: "a" * 64})
+    with pytest.raises(UserError, match="has SHA-256 c+, config/datasets.yaml says a+; make it again"):
+        records.refuse_other_data(cfg, {path: "c" * 64})
+
+
+def test_json_is_what_the_schema_says(folder: Path) -> None:
+    ledger, _ = written(folder, job())
+    assert set(json.loads(ledger.provenance_file.read_text())) == {"format", "jobs", "rules", "platforms"}
