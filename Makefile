@@ -9,18 +9,17 @@ TARGET = $(if $(EDITION),$(EDITION)/)$(or $(PAPER),all)
 VERB = $(if $(EDITION),--edition $(EDITION)) $(PAPER)
 READY := .venv/.ready
 BIN := .venv/bin
-CODE := src scripts tests
+CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: help reproduce report record compare restore gc test test-all test-gpu check fmt lock clean
+.PHONY: help reproduce report record compare restore gc test test-all test-gpu bench check fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small PAPER=sge; then compare with the record
-	@$(BIN)/snakemake $(TARGET)
-	@$(BIN)/tenfold compare $(VERB)
+	@target=$$($(BIN)/tenfold target $(VERB)) && $(BIN)/snakemake $$target && $(BIN)/tenfold compare $(VERB)
 
 report: $(READY) ## build/report.html: Snakemake's report of what was computed, readable offline
 	@mkdir -p build && $(BIN)/snakemake $(TARGET) --report build/report.html
@@ -45,6 +44,9 @@ test-all: $(READY) ## the tests with the slow ones
 
 test-gpu: $(READY) ## the tests that need a GPU
 	@$(BIN)/pytest -m gpu
+
+bench: $(READY) ## how fast it is: ratios against the plain way, in one run (set TENFOLD_MIRROR for real images)
+	@$(BIN)/python bench/bench_training.py && $(BIN)/python bench/bench_provenance.py
 
 check: $(READY) ## style, types, spelling, rules, and the guards of the repository
 	@$(BIN)/ruff check --quiet --output-format concise $(CODE) $(MEND)

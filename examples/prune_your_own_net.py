@@ -24,7 +24,7 @@ images += 0.3 * labels.view(-1, 1, 1, 1)  # class 1 is a little brighter
 
 gated = GatedNet(my_net(20, 40, 40), layers=["1", "5", "9"])  # wider than the net to be had
 optimizer = torch.optim.Adam([gated.gates], lr=0.01)
-for step in range(100):
+for _ in range(100):
     batch = torch.randint(len(images), (64,))
     loss = F.cross_entropy(gated(images[batch]), labels[batch]) + sparsity_penalty(gated.gates, gamma=0.5, r=0.2)
     optimizer.zero_grad()

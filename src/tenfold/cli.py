@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for added in (
         record,
+        add("target", _target, "the Snakemake target of an edition of one paper, or of all; checks both names"),
         add("compare", _compare, "compare what was computed here with what is on record, cell by cell"),
     ):
         added.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
@@ -69,6 +70,12 @@ def _papers(given: argparse.Namespace) -> tuple[str, list[str]]:
     return edition, slugs
 
 
+def _target(given: argparse.Namespace) -> int:
+    edition, _ = _papers(given)
+    print(" ".join(workflow.check_target(edition, slug) for slug in given.papers or ["all"]))
+    return 0
+
+
 def _record(given: argparse.Namespace) -> int:
     from tenfold.provenance import index, record
 
@@ -82,10 +89,16 @@ def _record(given: argparse.Namespace) -> int:
 def _compare(given: argparse.Namespace) -> int:
     from tenfold.provenance.compare import DIFFERS, compare
     from tenfold.provenance.recorded import Ledger
+    from tenfold.report.scoreboard import glance, read_claims
 
     edition, slugs = _papers(given)
-    found = [compare(Ledger(edition, slug)) for slug in slugs]
+    books = [Ledger(edition, slug) for slug in slugs]
+    decided = [book.runs / "claims.json" for book in books if (book.runs / "claims.json").exists()]
+    if decided:
+        print("\n".join(glance(read_claims(decided))))
+    found = [compare(book) for book in books]
     print("\n".join(line for comparison in found for line in comparison.lines()))
+    print(f"scoreboard: runs/{edition}/scoreboard.md; tables, figures and verdicts: runs/{edition}/<paper>/")
     return int(given.strict and any(comparison.outcome == DIFFERS for comparison in found))
 
 

@@ -359,6 +359,51 @@ def test_nearest_reachable_is_the_nearest_of_all(layers: list[list[float]], p: f
     assert abs(found.macs - budget) <= abs(bisected.macs - budget)
 
 
+def neighbours(
+    gates: Tensor, sizes: list[int], macs: Callable[[list[int]], int], keep: int, max_steps: int
+) -> dict[int, int]:
+    """The multiply-adds of every ``keep`` within one step of the last bisection width of a given one.
+
+    After s steps the bracket of q is 2^-s wide on either side of the last q, that is, at most floor(C / 2^s) + 1
+    channels (the rounding of ``keep`` adds one).
+    """
+    step = gates.numel() // 2**max_steps + 1
+    around = range(max(0, keep - step), min(gates.numel(), keep + step) + 1)
+    return {k: macs([max(1, count) for count in method.widths_at(gates, sizes, k)]) for k in around}
+
+
+@settings(max_examples=100, deadline=None)
+@given(LAYERS, st.floats(0.05, 0.95), st.integers(20, 600), st.integers(1, 10))
+def test_no_search_ends_further_off_than_one_step_of_keep_at_the_last_width(
+    layers: list[list[float]], p: float, standard: int, max_steps: int
+) -> None:
+    gates, sizes = flat(layers)
+    found = method.threshold_search(gates, sizes, chain_macs, standard, p, max_steps=max_steps)
+    if found.met:
+        return
+    near = neighbours(gates, sizes, chain_macs, found.keep, max_steps)
+    budget = (1 - p) * standard
+    nearest = method.nearest_reachable(gates, sizes, chain_macs, standard, p)
+    assert min(abs(macs - budget) for macs in near.values()) == abs(nearest.macs - budget)
+    ends = chain_macs([1] * len(sizes)), chain_macs(sizes)
+    if ends[0] <= budget <= ends[1]:  # within reach: then one step of keep goes to the other side of the budget
+        assert abs(found.macs - budget) <= max(abs(macs - found.macs) for macs in near.values())
+
+
+@pytest.mark.parametrize("p", [0.3, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_vgg16_ends_within_six_channels_of_the_nearest(p: float, seed: int) -> None:
+    gates = torch.rand(5280, generator=torch.Generator().manual_seed(seed))
+    sizes = vgg16_sizes(80)
+    found = method.threshold_search(gates, sizes, vgg16_macs, VGG16_STANDARD, p, tolerance=1e-9)
+    assert not found.met
+    near = neighbours(gates, sizes, vgg16_macs, found.keep, 10)
+    assert len(near) == 2 * 6 + 1
+    nearest = method.nearest_reachable(gates, sizes, vgg16_macs, VGG16_STANDARD, p)
+    assert nearest.macs in near.values()
+    assert min(near.values()) <= (1 - p) * VGG16_STANDARD <= max(near.values())
+
+
 @pytest.mark.parametrize("p", [0.3, 0.5, 0.7, 0.9])
 def test_vgg16_meets_its_budget_with_the_counter_and_with_the_closed_form(p: float) -> None:
     gates = torch.rand(5280, generator=torch.Generator().manual_seed(3))

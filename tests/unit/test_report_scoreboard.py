@@ -13,7 +13,7 @@ from tenfold.files import write_json
 from tenfold.launcher import Job
 from tenfold.report.claims import Arms, Evidence, Pair, decide_family, write_claims
 from tenfold.report.face import Data, Face
-from tenfold.report.scoreboard import read_claims, readme_block, scoreboard
+from tenfold.report.scoreboard import glance, read_claims, readme_block, scoreboard
 
 
 def claim(name: str, kind: str, **overrides: Any) -> dict[str, Any]:
@@ -122,3 +122,13 @@ def test_the_readme_block_counts_each_word_apart(tmp_path: Path) -> None:
         *("rco", "small", "shapes-10 (stand-in for CIFAR-10)", "3", "1 holds"),
         *("1 not testable here", "1 shows, 1 does not show"),
     ]
+
+
+def test_the_glance_has_a_line_a_claim_and_marks_pipeline_checks(tmp_path: Path) -> None:
+    small = glance(read_claims([claims_json(tmp_path, "sge", "small", 3)]))
+    real = glance(read_claims([claims_json(tmp_path, "sge", "real", 5)]))
+    assert len(small) == len(real) == 1 + len(CLAIMS)
+    assert "pipeline check: shows" in small[1]
+    assert "supported" in real[1]
+    assert "supported" not in "".join(small)
+    assert "not resolved" in real[2]

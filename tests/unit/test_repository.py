@@ -14,6 +14,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from tenfold import cli
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -177,21 +179,29 @@ def test_make_lists_its_targets_in_a_folder_with_a_space(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "target"),
+    ("arguments", "asked", "target"),
     [
-        ([], "all"),
-        (["EDITION=small"], "small/all"),
-        (["PAPER=sge"], "sge"),
-        (["EDITION=full", "PAPER=sge"], "full/sge"),
+        ([], [], "small/all"),
+        (["EDITION=real"], ["--edition", "real"], "real/all"),
+        (["PAPER=pruning-from-scratch"], ["pruning-from-scratch"], "small/pruning-from-scratch"),
     ],
 )
-def test_make_reproduce_asks_snakemake_for_the_named_target(arguments: list[str], target: str) -> None:
+def test_make_reproduce_runs_a_target_whose_names_were_checked(
+    arguments: list[str], asked: list[str], target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["make", "--dry-run", "--assume-old=.venv/.ready", "reproduce", *arguments]
-    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    run, compare = planned.splitlines()[-2:]
-    assert run.split() == [".venv/bin/snakemake", target]
-    assert compare.split()[:2] == [".venv/bin/tenfold", "compare"]
-    assert set(compare.split()[2:]) - {"--edition"} == set(target.split("/")) - {"all"}
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    first, run, compare = planned.split(" && ")
+    assert first.removeprefix("target=$(").removesuffix(")").split() == [".venv/bin/tenfold", "target", *asked]
+    assert run == ".venv/bin/snakemake $target"
+    assert compare.split() == [".venv/bin/tenfold", "compare", *asked]
+    assert cli.main(["target", *asked]) == 0
+    assert capsys.readouterr().out == f"{target}\n"
+
+
+def test_an_unknown_paper_stops_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["target", "nope"]) == 2
+    assert capsys.readouterr().err.startswith("tenfold: 'nope' is not a paper; allowed: all, ")
 
 
 def test_a_python_that_is_too_old_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,19 @@ def readme_block(papers: Sequence[Claims]) -> str:
     return "\n".join(markdown_grid(header, rows, left=len(header))) + "\n"
 
 
+def glance(papers: Sequence[Claims]) -> list[str]:
+    """The scoreboard for the terminal: one line a claim, in fixed columns."""
+    rows = [("paper", "claim", "verdict (Holm)", "ours", "95 % interval", "n")]
+    for paper in papers:
+        for claim in paper["claims"]:
+            check = claim["pipeline_check"]
+            word = claim["verdict"] if check is None else f"pipeline check: {check}"
+            n = "-" if claim["n"] is None else str(claim["n"])
+            rows.append((paper["paper"], claim["id"], word, claim["printed"]["ours"], claim["printed"]["interval"], n))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
 def _counted(words: Sequence[str | None]) -> str:
     """How often each word was said: ``2 supported, 1 not resolved``."""
     spoken = Counter("off" if word.startswith("off by") else word for word in words if word is not None)
