@@ -82,7 +82,8 @@ def _is_alive(pid: int) -> bool:
 def _forget_the_future() -> None:
     """Gives files whose time lies ahead, as after a clock was set back, the time of now; Snakemake would stumble."""
     now = time.time()
-    ahead = [path for folder in ("runs", "data") for path in Path(folder).rglob("*") if path.lstat().st_mtime > now]
+    files = (path for folder in ("runs", "data") for path in Path(folder).rglob("*") if path.is_file())
+    ahead = [path for path in files if path.stat().st_mtime > now + 1]
     for path in ahead:
         noted, mtime = metadata.read(path.as_posix()), path.stat().st_mtime
         os.utime(path, (now, now))
