@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument(
         "--index", action="store_true", help="only rebuild what is derived: scoreboards, README's results, dvc.yaml"
     )
+    record.add_argument("--rows", action="store_true", help="only single rows that were made elsewhere, as in full")
     for added in (
         record,
         add("target", _target, "the Snakemake target of an edition of one paper, or of all; checks both names"),
@@ -77,10 +78,13 @@ def _target(given: argparse.Namespace) -> int:
 
 
 def _record(given: argparse.Namespace) -> int:
-    from tenfold.provenance import index, record
+    from tenfold.provenance import index, record, rows
 
     if given.index:
         index.rebuild()
+    elif given.rows:
+        edition, slugs = _papers(given)
+        print("\n".join(rows.record_rows(edition, slug) for slug in slugs))
     else:
         print("\n".join(record.record(*_papers(given))))
     return 0
