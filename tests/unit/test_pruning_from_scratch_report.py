@@ -222,7 +222,7 @@ def test_an_arm_and_its_files(paper: Paper) -> None:
         f"runs/real/pruning-from-scratch/structures/{NET}/pretrained-e{last}/s0-4.json"
     ]
     assert grid.checkpoint(edition, wildcards) == []
-    assert grid.init_groups(edition) == ["s0-4", "s5-9"]
+    assert grid.init_groups(edition, NET) == ["s0-4", "s5-9"]
 
 
 def test_compared_arms_get_the_same_recipe_seeds_and_images(paper: Paper) -> None:

@@ -1,4 +1,5 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
+ruleorder: data_index_imagenet > data_prepare
 
 
 rule data_prepare:
@@ -12,4 +13,21 @@ rule data_prepare:
     threads: 1
     shell:
         "python -m tenfold.data.prepare --cfg {params.cfg:q} --code {params.code}"
+        " --log {log} --dataset {output.dataset}"
+
+
+# ImageNet stays in its archives; its file says where in them each image lies.
+rule data_index_imagenet:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        cfg=house.dataset_cfg,
+        code=house.imagenet_code,
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="imagenet",
+    threads: 1
+    shell:
+        "python -m tenfold.data.imagenet --cfg {params.cfg:q} --code {params.code}"
         " --log {log} --dataset {output.dataset}"

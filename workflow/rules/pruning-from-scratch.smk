@@ -136,6 +136,101 @@ rule pruning_from_scratch_choose:
         " --structures {output.structures} --history {output.history} --times {output.times}"
 
 
+# The same on ImageNet, for the nets that are trained there: its photographs stay in their archives.
+ruleorder: pruning_from_scratch_imagenet_learn_gates > pruning_from_scratch_learn_gates
+ruleorder: pruning_from_scratch_imagenet_prune > pruning_from_scratch_prune
+ruleorder: pruning_from_scratch_imagenet_baseline > pruning_from_scratch_baseline
+ruleorder: pruning_from_scratch_imagenet_train > pruning_from_scratch_train
+
+
+rule pruning_from_scratch_imagenet_learn_gates:
+    input:
+        data=pfs.files("dataset"),
+    output:
+        gates="runs/{edition}/pruning-from-scratch/gates/{net}/{source}/{seeds}.safetensors",
+        summary="runs/{edition}/pruning-from-scratch/gates/{net}/{source}/{seeds}.json",
+        history="runs/{edition}/pruning-from-scratch/gates/{net}/{source}/{seeds}.csv",
+        times="runs/{edition}/pruning-from-scratch/gates/{net}/{source}/{seeds}.times.csv",
+    params:
+        cfg=pfs.cfg("imagenet.learn_gates"),
+        code=pfs.code("imagenet.learn_gates"),
+    log:
+        "logs/{edition}/pruning-from-scratch/learn_gates/{net}/{source}/{seeds}.log",
+    wildcard_constraints:
+        net="imagenet-[^/]+",
+        source="random-init",
+    threads: 8
+    resources:
+        gpu=house.gpu,
+    shell:
+        "python -m tenfold.papers.pruning_from_scratch.imagenet learn_gates"
+        " --cfg {params.cfg:q} --code {params.code} --log {log} --data {input.data}"
+        " --gates {output.gates} --summary {output.summary} --history {output.history} --times {output.times}"
+
+
+rule pruning_from_scratch_imagenet_prune:
+    input:
+        gates="runs/{edition}/pruning-from-scratch/gates/{net}/{source}/{seeds}.safetensors",
+    output:
+        structures="runs/{edition}/pruning-from-scratch/structures/{net}/{source}/{seeds}.json",
+    params:
+        cfg=pfs.cfg("imagenet.prune"),
+        code=pfs.code("imagenet.prune"),
+    log:
+        "logs/{edition}/pruning-from-scratch/prune/{net}/{source}/{seeds}.log",
+    wildcard_constraints:
+        net="imagenet-[^/]+",
+        source="random-init",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.pruning_from_scratch.imagenet prune"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --gates {input.gates} --structures {output.structures}"
+
+
+rule pruning_from_scratch_imagenet_baseline:
+    output:
+        structures="runs/{edition}/pruning-from-scratch/structures/{net}/{kind}/{seeds}.json",
+    params:
+        cfg=pfs.cfg("imagenet.baseline"),
+        code=pfs.code("imagenet.baseline"),
+    log:
+        "logs/{edition}/pruning-from-scratch/baseline/{net}/{kind}/{seeds}.log",
+    wildcard_constraints:
+        net="imagenet-[^/]+",
+        kind="uniform|random",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.pruning_from_scratch.imagenet baseline"
+        " --cfg {params.cfg:q} --code {params.code} --log {log} --structures {output.structures}"
+
+
+rule pruning_from_scratch_imagenet_train:
+    input:
+        data=pfs.files("dataset"),
+        structure=pfs.files("structure"),
+    output:
+        weights="runs/{edition}/pruning-from-scratch/weights/{net}/{arm}/{seeds}.safetensors",
+        metrics="runs/{edition}/pruning-from-scratch/metrics/{net}/{arm}/{seeds}.json",
+        history="runs/{edition}/pruning-from-scratch/metrics/{net}/{arm}/{seeds}.csv",
+        times="runs/{edition}/pruning-from-scratch/metrics/{net}/{arm}/{seeds}.times.csv",
+    params:
+        cfg=pfs.cfg("imagenet.train"),
+        code=pfs.code("imagenet.train"),
+    log:
+        "logs/{edition}/pruning-from-scratch/train/{net}/{arm}/{seeds}.log",
+    wildcard_constraints:
+        net="imagenet-[^/]+",
+        arm=r"full|[a-z-]+-p0\.\d+",
+    threads: 8
+    resources:
+        gpu=house.gpu,
+    shell:
+        "python -m tenfold.papers.pruning_from_scratch.imagenet train"
+        " --cfg {params.cfg:q} --code {params.code} --log {log} --data {input.data} --structure {input.structure}"
+        " --weights {output.weights} --metrics {output.metrics} --history {output.history} --times {output.times}"
+
+
 # 7. Tables, figures and verdicts.
 rule pruning_from_scratch_tables:
     input:

@@ -42,7 +42,7 @@ def figures(
     figure_accuracy(trained, shown, accuracy)
     figure_correlation(cfg, found, shown, correlations)
     figure_channels(cfg, found, shown, channels)
-    figure_gates(gate_histories, shown, gates)
+    figure_gates(cfg, gate_histories, shown, gates)
     job.say("4 figures")
 
 
@@ -54,7 +54,8 @@ def figure_accuracy(arms: Arms, shown: Face, paths: Outputs) -> None:
         for seed, value in arm.accuracy.items()
     )
     nets = list(frame["net"].unique())
-    figure, panels = new_figure("Accuracy by origin of the structure", shown, columns=len(nets), size=(6.4, 4.0))
+    size = (max(6.4, 3.2 * len(nets)), 4.0)
+    figure, panels = new_figure("Accuracy by origin of the structure", shown, columns=len(nets), size=size)
     for axes, net in zip(panels, nets, strict=True):
         draw_points(axes, frame[frame["net"] == net], x="structure", y="accuracy", arm="saved")
         axes.set(title=net, xlabel="", ylabel="test accuracy [%]")
@@ -98,13 +99,14 @@ def figure_channels(cfg: Cfg, structures: Structures, shown: Face, paths: Output
     save_figure(figure, frame, paths)
 
 
-def figure_gates(histories: Inputs, shown: Face, paths: Outputs) -> None:
-    """How the gates spread while they are learned, on random weights."""
-    whole = pd.concat([pd.read_csv(path) for path in histories])
+def figure_gates(cfg: Cfg, histories: Inputs, shown: Face, paths: Outputs) -> None:
+    """How the gates of the first net spread while they are learned, on random weights."""
+    net = next(iter(cfg["nets"]))
+    whole = pd.concat([pd.read_csv(path) for path in histories if path.parts[-3] == net])
     named = {"gate_mean": "mean", "gate_q05": "5 %", "gate_q50": "median", "gate_q95": "95 %"}
     frame = whole.melt(["seed", "epoch"], list(named), var_name="quantile", value_name="gate")
     frame["quantile"] = frame["quantile"].map(named)
-    figure, panels = new_figure("Gates while they are learned, on random weights", shown)
+    figure, panels = new_figure(f"Gates while they are learned on random weights, {net}", shown)
     draw_lines(panels[0], frame, x="epoch", y="gate", arm="quantile")
     panels[0].set(xlabel="epoch of gate learning", ylabel="gate", ylim=(0, 1.02))
     save_figure(figure, frame, paths)

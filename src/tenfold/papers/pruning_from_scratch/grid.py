@@ -13,12 +13,19 @@ An *arm* is a way to get the widths of a net, at a ratio of saved MACs:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of, seeds_wildcard
+from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of, seeds_wildcard
 
 RANDOM_INIT = "random-init"
 ORIGIN = {"pruned": RANDOM_INIT, "scratch-b": RANDOM_INIT, "uniform": "uniform", "random": "random", "chosen": "chosen"}
+
+
+def of_net(edition: Edition, net: str) -> Edition:
+    """The edition as it is for one net, whose own settings take the place of the edition's."""
+    own = edition.settings["nets"][net].get("settings", {})
+    return replace(edition, settings=edition.settings | own)
 
 
 def arms(edition: Edition, net: str) -> list[str]:
@@ -35,9 +42,10 @@ def split_arm(arm: str) -> tuple[str, float | None]:
     return (kind, float(ratio)) if kind else (arm, None)
 
 
-def sources(edition: Edition) -> list[str]:
-    """What gates are learned on: random weights, and the checkpoints of a pre-training."""
-    return [RANDOM_INIT, *(f"pretrained-e{epoch}" for epoch in edition.settings["pretrain"]["checkpoints"])]
+def sources(edition: Edition, net: str) -> list[str]:
+    """What a net's gates are learned on: random weights, and the checkpoints of a pre-training, if it has one."""
+    checkpoints = of_net(edition, net).settings["pretrain"]["checkpoints"]
+    return [RANDOM_INIT, *(f"pretrained-e{epoch}" for epoch in checkpoints)]
 
 
 def origin(edition: Edition, arm: str) -> str:
@@ -48,10 +56,10 @@ def origin(edition: Edition, arm: str) -> str:
     return ORIGIN[kind]
 
 
-def init_groups(edition: Edition) -> list[str]:
+def init_groups(edition: Edition, net: str) -> list[str]:
     """The random initialisations that gates are learned on, as seeds of one job each; the arms' seeds come first."""
     seeds, size = edition.settings["seeds"], edition.settings["seeds_per_job"]
-    more = list(range(seeds[-1] + 1, edition.settings["inits"]))
+    more = list(range(seeds[-1] + 1, of_net(edition, net).settings["inits"]))
     return edition.seed_groups + [seeds_wildcard(more[start : start + size]) for start in range(0, len(more), size)]
 
 
@@ -93,13 +101,18 @@ def structures(edition: Edition, _wildcards: Wildcards) -> list[str]:
         f"{edition.runs}/structures/{net}/{name}/{seeds}.json"
         for net in edition.settings["nets"]
         for name in _origins(edition, net)
-        for seeds in (init_groups(edition) if name == RANDOM_INIT else edition.seed_groups)
+        for seeds in (init_groups(edition, net) if name == RANDOM_INIT else edition.seed_groups)
     ]
 
 
 def _origins(edition: Edition, net: str) -> list[str]:
     of_arms = [origin(edition, arm) for arm in arms(edition, net) if split_arm(arm)[0] not in ("full", "chosen")]
-    return list(dict.fromkeys([*sources(edition), *of_arms]))
+    return list(dict.fromkeys([*sources(edition, net), *of_arms]))
+
+
+def dataset(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The prepared dataset of a net that has one of its own."""
+    return [prepared(of_net(edition, wildcards.net).settings["data"])]
 
 
 def structure(edition: Edition, wildcards: Wildcards) -> list[str]:
@@ -146,10 +159,11 @@ def gate_histories(edition: Edition, wildcards: Wildcards) -> list[str]:
 def _courses(edition: Edition, suffix: str) -> list[str]:
     files = []
     for net in edition.settings["nets"]:
-        for source in sources(edition):
-            groups = init_groups(edition) if source == RANDOM_INIT else edition.seed_groups
+        for source in sources(edition, net):
+            groups = init_groups(edition, net) if source == RANDOM_INIT else edition.seed_groups
             files += [f"{edition.runs}/gates/{net}/{source}/{seeds}.{suffix}" for seeds in groups]
-        files += [f"{edition.runs}/pretrain/{net}/{seeds}.{suffix}" for seeds in edition.seed_groups]
+        if len(sources(edition, net)) > 1:
+            files += [f"{edition.runs}/pretrain/{net}/{seeds}.{suffix}" for seeds in edition.seed_groups]
     return files
 
 
@@ -162,12 +176,13 @@ def _net(edition: Edition, net: str, width: str) -> Cfg:
 
 
 def _training(edition: Edition, wildcards: Wildcards, width: str) -> Cfg:
+    own = of_net(edition, wildcards.net)
     return {
-        "data": edition.data,
+        "data": own.data,
         "compute": edition.compute,
         "seeds": seeds_of(wildcards.seeds),
         "net": _net(edition, wildcards.net, width),
-        "images": edition.settings["images"],
+        "images": own.settings["images"],
     }
 
 
@@ -186,16 +201,19 @@ def learn_gates(edition: Edition, wildcards: Wildcards) -> Cfg:
     return {
         **_training(edition, wildcards, "expanded"),
         "source": wildcards.source,
-        "gates": edition.settings["gates"],
+        "gates": of_net(edition, wildcards.net).settings["gates"],
     }
 
 
 def _search(edition: Edition, wildcards: Wildcards) -> Cfg:
+    images = of_net(edition, wildcards.net).settings["images"]
+    size = {"size": images["size"]} if "size" in images else {}
     return {
         "seeds": seeds_of(wildcards.seeds),
         "net": _net(edition, wildcards.net, "expanded"),
         "standard": _net(edition, wildcards.net, "width"),
         "ratios": edition.settings["budgets"],
+        **size,
     }
 
 
@@ -226,20 +244,34 @@ def choose(edition: Edition, wildcards: Wildcards) -> Cfg:
 def train(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One arm, trained from scratch; what is not prunable in it is as wide as in the net that was pruned."""
     kind, ratio = split_arm(wildcards.arm)
+    settings = of_net(edition, wildcards.net).settings
+    longer = {"epochs": settings["scratch_b_epochs"]} if kind == "scratch-b" and "scratch_b_epochs" in settings else {}
     return {
         **_training(edition, wildcards, "width" if kind == "full" else "expanded"),
         "standard": _net(edition, wildcards.net, "width"),
         "arm": kind,
         "ratio": ratio,
-        "recipe": edition.settings["train"],
+        "recipe": settings["train"] | longer,
     }
+
+
+def data_shown(edition: Edition) -> Cfg:
+    """What tables and figures say of the data; nets that have a dataset of their own are named with it."""
+    others: dict[str, list[str]] = {}
+    for net in edition.settings["nets"]:
+        name = of_net(edition, net).settings["data"]
+        if name != edition.settings["data"]:
+            others.setdefault(name, []).append(net)
+    name = edition.data_shown["name"]
+    beside = "".join(f"; {other} for {', '.join(nets)}" for other, nets in others.items())
+    return edition.data_shown | {"name": name + beside}
 
 
 def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What tables, figures and verdicts depend on beside the files they are made from."""
     settings: dict[str, Any] = edition.settings
     return {
-        "data": edition.data_shown,
+        "data": data_shown(edition),
         "seeds": settings["seeds"],
         "nets": {net: {"arms": arms(edition, net), **_net(edition, net, "width")} for net in settings["nets"]},
         "budgets": settings["budgets"],
