@@ -47,7 +47,7 @@ class Repository:
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command in the repository and gives its output as text."""
         done = subprocess.run(
-            command, cwd=self.path, env=self.env | (env or {}), text=True, capture_output=True, timeout=120, check=False
+            command, cwd=self.path, env=self.env | (env or {}), text=True, capture_output=True, timeout=600, check=False
         )
         assert not check or done.returncode == 0, (
             f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
