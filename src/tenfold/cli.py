@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
         "--index", action="store_true", help="only rebuild what is derived: scoreboards, README's results, dvc.yaml"
     )
     record.add_argument("--rows", action="store_true", help="only single rows that were made elsewhere, as in full")
+    record.add_argument("--data", action="store_true", help="only prepared real datasets, in a DVC remote of your own")
+    record.add_argument("--remote", help="the remote for --data (dvc remote add --local NAME URL)")
     for added in (
         record,
         add("target", _target, "the Snakemake target of an edition of one paper, or of all; checks both names"),
@@ -54,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--strict", action="store_true", help="exit with 1 if anything differs")
     add("verify", _verify, "check every file against its record, and name those that differ")
     restore = add("restore", _restore, "bring recorded files back without computing anything")
+    restore.add_argument("--data", action="store_true", help="only prepared real datasets, from --remote")
+    restore.add_argument("--remote", help="the remote for --data")
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
     add("gc", _gc, "drop from store/ and DVC's cache what neither this commit nor a tag refers to")
     explain = add("explain", _explain, "say where a file or one cell of a table comes from")
@@ -77,11 +81,19 @@ def _target(given: argparse.Namespace) -> int:
     return 0
 
 
+def _remote(given: argparse.Namespace) -> str:
+    if not given.remote:
+        raise UserError("--data needs --remote NAME, a remote of your own (dvc remote add --local NAME URL)")
+    return str(given.remote)
+
+
 def _record(given: argparse.Namespace) -> int:
-    from tenfold.provenance import index, record, rows
+    from tenfold.provenance import data_remote, index, record, rows
 
     if given.index:
         index.rebuild()
+    elif given.data:
+        print("\n".join(data_remote.record_data(_remote(given))))
     elif given.rows:
         edition, slugs = _papers(given)
         print("\n".join(rows.record_rows(edition, slug) for slug in slugs))
@@ -119,8 +131,12 @@ def _verify(_given: argparse.Namespace) -> int:
 
 
 def _restore(given: argparse.Namespace) -> int:
+    from tenfold.provenance.data_remote import restore_data
     from tenfold.provenance.restore import restore, restore_from
 
+    if given.data:
+        print("\n".join(restore_data(_remote(given))))
+        return 0
     print("\n".join(restore_from(given.rev) if given.rev else restore()))
     return 0
 

@@ -51,6 +51,7 @@ class Dataset:
         archives: what it is fetched from; none for a generated one.
         prepare: ``kind`` and that kind's parameters; empty where there is no preparation.
         sha256: of the prepared file.
+        md5: of the prepared file too, by which DVC knows it.
         access: what is needed to get it, where that is more than a download.
         stand_in: the generated dataset that takes its place in small editions.
         stands_in_for: the real dataset that a generated one takes the place of.
@@ -65,6 +66,7 @@ class Dataset:
     archives: list[Archive] = field(default_factory=list)
     prepare: dict[str, Any] = field(default_factory=dict)
     sha256: str | None = None
+    md5: str | None = None
     access: str | None = None
     stand_in: str | None = None
     stands_in_for: str | None = None
@@ -82,6 +84,11 @@ def dataset(name: str) -> Dataset:
     if name not in known:
         raise UserError(f"'{name}' is not a dataset of {DATASETS.name}; allowed: {', '.join(known)}")
     return known[name]
+
+
+def names() -> list[str]:
+    """The names of all datasets, in the registry's order."""
+    return list(_datasets())
 
 
 def cfg_of(name: str) -> dict[str, Any]:

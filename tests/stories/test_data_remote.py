@@ -1,0 +1,57 @@
+"""Prepared real datasets go to a remote of their own and come back, and nothing of them enters git or the store."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from .conftest import Repository
+
+CONTENT = b"pixels of somebody else"
+ENTRY = f"""
+tiny:
+  title: Tiny
+  homepage: https://example.org/tiny
+  licence: research only
+  citation: "Nobody, 2026."
+  redistribute: false
+  archives:
+    - file: tiny.tar
+      md5: "{"0" * 32}"
+  prepare: {{ kind: cifar, train: [a], test: [b], names: c, classes: {{ labels: l, names: n }} }}
+  sha256: "{hashlib.sha256(CONTENT).hexdigest()}"
+  md5: "{hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()}"
+"""
+PREPARED = "data/prepared/tiny.safetensors"
+
+
+@pytest.fixture
+def with_data(repository: Repository, tmp_path: Path) -> Repository:
+    """A repository with a prepared dataset under closed terms, and a remote for it."""
+    registry = repository.path / "config/datasets.yaml"
+    registry.write_text(registry.read_text() + ENTRY)
+    (repository.path / PREPARED).parent.mkdir(parents=True)
+    (repository.path / PREPARED).write_bytes(CONTENT)
+    repository.commit("A dataset")
+    repository.dvc("remote", "add", "--local", "lab", str(tmp_path / "lab"))
+    return repository
+
+
+def test_data_go_to_their_own_remote_and_come_back(with_data: Repository) -> None:
+    assert with_data.tenfold("record", "--data", "--remote", "lab").stdout == "tiny: is in the remote lab\n"
+    assert with_data.run("git", "status", "--porcelain").stdout == ""
+    (with_data.path / PREPARED).unlink()
+    assert "tiny: restored from the remote lab" in with_data.tenfold("restore", "--data", "--remote", "lab").stdout
+    assert (with_data.path / PREPARED).read_bytes() == CONTENT
+
+
+def test_other_bytes_than_registered_are_refused(with_data: Repository) -> None:
+    (with_data.path / PREPARED).write_bytes(CONTENT + b"!")
+    done = with_data.tenfold("record", "--data", "--remote", "lab", check=False)
+    assert done.returncode == 2
+    assert "config/datasets.yaml says" in done.stderr
+    assert done.stderr.count("\n") == 1
+    missing = with_data.tenfold("record", "--data", check=False)
+    assert "--data needs --remote NAME" in missing.stderr
