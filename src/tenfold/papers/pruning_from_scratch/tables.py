@@ -96,7 +96,7 @@ def table_accuracy(cfg: Cfg, arms: Arms, shown: Face) -> Table:
         rows,
         (
             "Accuracy of the last epoch. MACs are saved against the net of standard width.",
-            "The paper's own numbers are of nets eight times as wide on the whole of CIFAR-10, 160 epochs."
+            "The paper's own numbers are of nets of standard width, trained for 160 epochs on the whole of CIFAR-10."
             if cfg["edition"] != "full"
             else "Schedule of the official code.",
         ),
