@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import vector_to_parameters
 
 from tenfold.data.batches import normalise
 from tenfold.files import write_json
@@ -77,7 +77,7 @@ def way_of(net: nn.Module, kept: Mapping[str, Tensor]) -> Tensor:
     rows = []
     for epoch in epochs:
         model.load_state_dict(below(str(epoch), kept))
-        rows.append(parameters_to_vector(model.parameters()).detach().double())
+        rows.append(torch.cat([parameter.detach().double().flatten() for parameter in model.parameters()]))
     return torch.stack(rows)
 
 
