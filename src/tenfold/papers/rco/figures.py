@@ -88,7 +88,7 @@ def figure_trajectory(landscapes: Inputs, shown: Face, paths: Outputs) -> None:
     frame = pd.concat([pd.read_csv(path).assign(student=path.parts[-2]) for path in landscapes])
     student = frame["student"].iloc[0]
     one_seed = Face(shown.edition, shown.data, 1, shown.device, shown.precision)
-    figure, panels = new_figure(f"The ways of KD and RCO through weight space, {student} (Figure 5)", one_seed)
+    figure, panels = new_figure(f"The ways of KD and RCO, {student} (Figure 5)", one_seed)
     axes = panels[0]
     of_first = frame[frame["student"] == student]
     grid = of_first[of_first["what"] == "loss"].pivot_table(index="y", columns="x", values="loss")

@@ -68,10 +68,11 @@ face_of = face
 def control_cells(arms: Arms, arm: Arm) -> dict[str, Cell]:
     """An arm's accuracy, that of its control of equal epochs, and their paired difference."""
     cells = {"accuracy": Cell(arm.accuracy, files=arm.files)}
-    control = control_of(arms, arm)
-    if control is not None and arm.kind != "kd":
-        files = [*arm.files, *(file for (of, name), kd in arms.items() if of == arm.student and name.startswith("kd-")
-                               for file in kd.files)]  # fmt: skip
+    if arm.kind == "kd":  # its own control
+        return cells | {"control": Cell(exact="-"), "difference": Cell(exact="-")}
+    if (control := control_of(arms, arm)) is not None:
+        rivals = [kd for (of, _), kd in arms.items() if of == arm.student and kd.kind == "kd"]
+        files = [*arm.files, *(file for kd in rivals for file in kd.files)]
         cells["control"] = Cell(control, files=files)
         cells["difference"] = Cell(minus(arm.accuracy, control), files=files)
     return cells
@@ -85,8 +86,10 @@ CONTROL = (
 
 def table_arms(cfg: Cfg, arms: Arms, teacher: Teacher, shown: Face) -> Table:
     """Arm by arm: accuracy beside its control, congruence with the final teacher, cost."""
+    of_students = ("control", "difference", "kl_train", "kl_held_out", "epochs", "images")
+    none = {name: Cell(exact="-") for name in of_students}
     rows = [
-        Row(("teacher", f"epoch {epoch}"), {"accuracy": Cell(teacher.accuracy(epoch), files=teacher.files)})
+        Row(("teacher", f"epoch {epoch}"), none | {"accuracy": Cell(teacher.accuracy(epoch), files=teacher.files)})
         for epoch in teacher.rows
     ]
     for (student, name), arm in arms.items():
