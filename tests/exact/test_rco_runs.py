@@ -26,7 +26,7 @@ from tenfold.papers.rco.common import averaged, below, indexed_batches, splits
 from tenfold.papers.rco.distil import distil
 from tenfold.papers.rco.method import eei_anchors, kd_loss
 from tenfold.papers.rco.search import search
-from tenfold.papers.rco.students import Lab, live, new_student, student_loss
+from tenfold.papers.rco.students import Lab, folded, live, new_student, student_loss
 from tenfold.papers.rco.teacher import teacher
 from tenfold.provenance import digest
 from tenfold.training.checkpoint import Progress
@@ -162,6 +162,21 @@ def test_a_live_teacher_on_fixed_views_is_its_kept_outputs_but_for_rounding(made
     for name, value in kept.items():
         torch.testing.assert_close(seen[name], value, rtol=0.02, atol=2e-3)
     assert (made / "route.safetensors").read_bytes() == before
+
+
+def test_a_folded_teacher_is_the_same_function_and_the_teacher_stays_as_it_is() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(4, 3, 16, 16)
+    for net in (NET, {"family": "mobilenet_cifar", "name": "mobilenet_v2_cifar", "multiplier": 0.35}):
+        whole = build(net)
+        for _ in range(3):
+            whole(torch.randn(8, 3, 16, 16) * 2 + 1)  # running statistics that are not 0 and 1
+        whole.eval()
+        state = {name: value.clone() for name, value in whole.state_dict().items()}
+        fast = folded(whole)
+        assert not [module for module in fast.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        torch.testing.assert_close(fast(images), whole(images), rtol=1e-3, atol=1e-4)
+        assert equal(whole.state_dict(), state)
 
 
 def test_hints_reach_the_student(made: Path, kd: dict[str, Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg
@@ -146,7 +148,7 @@ def cached(said: dict[str, Tensor], device: torch.device) -> Target:
 
 def live(net: nn.Module, layer: str) -> Target:
     """A target that runs the teacher on the very views that the student sees."""
-    observed = WithFeatures(frozen(net), layer)
+    observed = WithFeatures(folded(frozen(net)), layer)
 
     def target(images: Tensor, _indices: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
@@ -154,6 +156,18 @@ def live(net: nn.Module, layer: str) -> Target:
         return logits, features
 
     return target
+
+
+def folded(net: nn.Module) -> nn.Module:
+    """A copy of a net in eval mode, BatchNorm folded into the convolution before it: the same function, faster."""
+    copied = copy.deepcopy(net)
+    for module in copied.modules():
+        parts = dict(module.named_children())
+        conv, norm = parts.get("conv"), parts.get("bn")
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            module.conv = fuse_conv_bn_eval(conv, norm)
+            module.bn = nn.Identity()
+    return copied
 
 
 class HintedStudent(nn.Module):
