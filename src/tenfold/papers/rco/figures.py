@@ -1,0 +1,122 @@
+"""The figures of RCO."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
+from tenfold.papers.rco.results import (
+    Arms,
+    Teacher,
+    early_arms,
+    face,
+    main_student,
+    most_anchors,
+    read_arms,
+    read_noise,
+    read_teacher,
+)
+from tenfold.report.face import Face
+from tenfold.report.figures import GREYS, draw_curves, draw_lines, new_figure, save_figure
+
+
+@stage
+def figures(
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    searches: Inputs,
+    teachers: Inputs,
+    noise: Inputs,
+    landscapes: Inputs,
+    hardness: Outputs,
+    complexity: Outputs,
+    trajectory: Outputs,
+    robustness: Outputs,
+) -> None:
+    """All figures, each with the CSV behind it."""
+    found = read_arms(arms, searches)
+    shown = face(cfg, found)
+    figure_hardness(cfg, found, read_teacher(teachers), shown, hardness)
+    figure_complexity(found, shown, complexity)
+    figure_trajectory(landscapes, shown, trajectory)
+    figure_noise(noise, shown, robustness)
+    job.say("4 figures")
+
+
+def figure_hardness(cfg: Cfg, arms: Arms, teacher: Teacher, shown: Face, paths: Outputs) -> None:
+    """The paper's Figure 3: how far each checkpoint is from students of early checkpoints and of the last."""
+    student = main_student(cfg)
+    learners = {f"epoch {arm.value:g}": arm for arm in early_arms(arms, student)}
+    learners[f"epoch {cfg['teacher_epochs']}"] = arms[student, "kd-1x"]
+    frame = pd.DataFrame(
+        {"student of": label, "seed": seed, "epoch": epoch, "kl": value}
+        for label, arm in learners.items()
+        for epoch in sorted(teacher.rows)
+        for seed, value in arm.hardness(epoch).items()
+    )
+    figure, panels = new_figure("Hardness of the teacher's checkpoints (Figure 3)", shown)
+    draw_lines(panels[0], frame, x="epoch", y="kl", arm="student of")
+    panels[0].set(xlabel="epoch of the teacher's checkpoint", ylabel="KL divergence, held-out images")
+    panels[0].legend(title="student of the teacher's")
+    save_figure(figure, frame, paths)
+
+
+def figure_complexity(arms: Arms, shown: Face, paths: Outputs) -> None:
+    """The paper's Figure 4: accuracy against the size of the student."""
+    rows = []
+    for (student, name), arm in arms.items():
+        most = most_anchors(arms, student)
+        titles = {"alone-1x": "labels alone", "kd-1x": "KD", f"kd-{most}x": "KD, as many epochs as RCO",
+                  f"eei-{most}": "RCO"}  # fmt: skip
+        rows += [
+            {"method": titles[name], "student": student, "params": arm.rows[seed]["params"] / 1000, "seed": seed,
+             "accuracy": value}
+            for seed, value in arm.accuracy.items() if name in titles
+        ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    figure, panels = new_figure("Accuracy by size of the student (Figure 4)", shown)
+    draw_lines(panels[0], frame, x="params", y="accuracy", arm="method")
+    panels[0].set(xlabel="parameters of the student [thousand]", ylabel="test accuracy [%]")
+    save_figure(figure, frame, paths)
+
+
+def figure_trajectory(landscapes: Inputs, shown: Face, paths: Outputs) -> None:
+    """The paper's Figure 5: the ways of KD and RCO in the plane of their two main directions, over the loss."""
+    frame = pd.concat([pd.read_csv(path).assign(student=path.parts[-2]) for path in landscapes])
+    student = frame["student"].iloc[0]
+    one_seed = Face(shown.edition, shown.data, 1, shown.device, shown.precision)
+    figure, panels = new_figure(f"The ways of KD and RCO, {student} (Figure 5)", one_seed)
+    axes = panels[0]
+    of_first = frame[frame["student"] == student]
+    grid = of_first[of_first["what"] == "loss"].pivot_table(index="y", columns="x", values="loss")
+    filled = axes.contourf(grid.columns, grid.index, np.log10(grid.to_numpy()), levels=8, cmap=GREYS)
+    figure.colorbar(filled, ax=axes, label="log10 of the held-out cross-entropy")
+    ways = of_first[of_first["what"] != "loss"]
+    for (arm, way), marker, line in zip(ways.groupby("what", sort=False), ("o", "s"), ("-", "--"), strict=True):
+        axes.plot(way["x"], way["y"], line, marker=marker, markersize=4, color="white", markeredgecolor="black",
+                  label=str(arm))  # fmt: skip
+    axes.legend(title=None, facecolor="0.6", frameon=True)
+    axes.set(xlabel="first main direction", ylabel="second main direction")
+    axes.grid(visible=False)
+    save_figure(figure, frame, paths)
+
+
+def figure_noise(noise: Inputs, shown: Face, paths: Outputs) -> None:
+    """The paper's Figure 6: accuracy against the noise in the images."""
+    frame = pd.DataFrame(
+        {"arm": f"{student}, {arm}", "sigma": sigma, "seed": seed, "accuracy": value}
+        for (student, arm), levels in read_noise(noise).items()
+        for sigma, by_seed in levels.items()
+        for seed, value in by_seed.items()
+    )
+    figure, panels = new_figure("Robustness to noise in the images (Figure 6)", shown)
+    draw_curves(panels[0], frame, x="sigma", y="accuracy", arm="arm")
+    panels[0].set(xlabel="standard deviation of the noise (normalised images)", ylabel="test accuracy [%]")
+    save_figure(figure, frame, paths)
+
+
+if __name__ == "__main__":
+    main(figures)

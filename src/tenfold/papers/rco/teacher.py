@@ -1,0 +1,142 @@
+"""Trains the teacher and keeps its route: the weights of its checkpoints, and what they say of the images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tenfold.files import write_json
+from tenfold.launcher import Cfg, Input, Job, Output, main, stage
+from tenfold.nets.build import build
+from tenfold.papers.rco.common import (
+    Splits,
+    WithFeatures,
+    accuracy,
+    by_seed,
+    indexed_batches,
+    logits_of,
+    net_cost,
+    predict,
+    splits,
+    under,
+    write_course,
+)
+from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.training.compute import Compute, start
+from tenfold.training.loop import fit
+from tenfold.training.losses import classification
+from tenfold.training.recipe import Recipe
+
+
+@stage
+def teacher(
+    cfg: Cfg,
+    job: Job,
+    *,
+    data: Input,
+    route: Output,
+    outputs: Output,
+    metrics: Output,
+    history: Output,
+    times: Output,
+) -> None:
+    """One teacher for each seed, with ordinary cross-entropy; one archive with all its checkpoints.
+
+    Args:
+        cfg: the job's configuration.
+        job: what surrounds the run.
+        data: the prepared dataset.
+        route: ``seed0/e3/<weight>``: the weights after the kept epochs (counted from 1).
+        outputs: ``seed0/e3/held_out/logits`` (N, K), float16, of every checkpoint; where students see fixed views
+            also ``seed0/e3/fit/logits`` and ``.../features``, else these of the last checkpoint's logits only.
+        metrics: a row for each seed and checkpoint.
+        history: a row for each epoch.
+        times: seconds and rates.
+    """
+    compute = start(cfg["compute"], job)
+    images = splits(cfg["images"], data)
+    recipe = Recipe.from_cfg(cfg["recipe"])
+    net = {**cfg["teacher"], "classes": images.classes}
+    augmented = cfg["images"] | {"augment": cfg["augment"]}
+
+    progress = Progress(job)
+    for seed in progress.remaining(cfg["seeds"]):
+        torch.manual_seed(seed)
+        trained = fit(
+            compute.place(build(net)),
+            indexed_batches(augmented, images.fit, recipe.batch_size, seed, compute.device),
+            on_indexed(recipe),
+            recipe,
+            compute,
+            progress,
+            keep_after=cfg["checkpoints"],
+            title=f"teacher of seed {seed}",
+        )
+        rows: list[dict[str, Any]] = []
+        kept: dict[str, Tensor] = {}
+        for epoch, weights in trained.kept.items():
+            said, row = outputs_of(cfg, net, epoch, weights, images, compute)
+            rows.append({"seed": seed, "epoch": epoch, **row})
+            kept |= under(f"route/e{epoch}", weights) | under(f"outputs/e{epoch}", said)
+        courses = {
+            name: [{"seed": seed, **row} for row in course]
+            for name, course in (("history", trained.history), ("times", trained.times))
+        }
+        progress.finish(seed, {"rows": rows, **courses}, kept)
+
+    results = [progress.results[seed] for seed in cfg["seeds"]]
+    for path, part in ((route, "route"), (outputs, "outputs")):
+        start_of = f"{part}/"
+        save_weights(path, by_seed({
+            seed: {name.removeprefix(start_of): t for name, t in kept.items() if name.startswith(start_of)}
+            for seed, kept in progress.weights.items()
+        }))  # fmt: skip
+    cost = net_cost(net, cfg["images"]["pixels"])
+    write_json(
+        metrics,
+        {
+            "data": images.name,
+            "device": compute.device.type,
+            "precision": compute.precision,
+            "params": cost.params,
+            "macs": cost.macs,
+            "fit_images": len(images.fit),
+            "rows": [row for result in results for row in result["rows"]],
+        },
+    )
+    write_course(results, history, times)
+
+
+def on_indexed(recipe: Recipe) -> Any:
+    """Cross-entropy on batches that carry the indices of their images."""
+    loss = classification(recipe.label_smoothing)
+    return lambda model, batch, epoch: loss(model, batch[:2], epoch)
+
+
+def outputs_of(
+    cfg: Cfg, net: Cfg, epoch: int, weights: dict[str, Tensor], images: Splits, compute: Compute
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What one checkpoint says of the images that students and searches ask it about, and its accuracy."""
+    model = compute.place(build(net))
+    model.load_state_dict(weights)
+    held_out = logits_of(model, cfg["images"], images.held_out, compute)
+    test = logits_of(model, cfg["images"], images.test, compute)
+    said = {"held_out/logits": held_out.half()}
+    if cfg["targets"] == "cached":
+        observed = WithFeatures(model, cfg["hint_layer"])
+        pairs = predict(observed, observed, cfg["images"], images.fit, compute)
+        for name, parts in zip(("logits", "features"), zip(*pairs, strict=True), strict=True):
+            said[f"fit/{name}"] = torch.cat([part.half().cpu() for part in parts])
+    elif epoch == cfg["checkpoints"][-1]:
+        said["fit/logits"] = logits_of(model, cfg["images"], images.fit, compute).half()
+    row = {
+        "test_accuracy": accuracy(test, images.test.labels),
+        "held_out_accuracy": accuracy(held_out, images.held_out.labels),
+    }
+    return said, row
+
+
+if __name__ == "__main__":
+    main(teacher)
