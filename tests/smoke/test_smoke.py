@@ -112,6 +112,5 @@ def test_recorded_results_come_back_in_a_clone_and_are_drawn_again_without_train
                 and rule != "scoreboard"]  # fmt: skip
     assert not (clone / "data").exists()
     compared = run(clone, *tenfold, "compare", "--edition", "smoke", "--strict").splitlines()
-    assert [line.split(";")[0] for line in compared] == [
-        f"smoke/{slug}: same bytes" for slug in config.house()["papers"]
-    ]
+    heads = [line.split(";")[0] for line in compared if line.startswith("smoke/")]
+    assert heads == [f"smoke/{slug}: same bytes" for slug in config.house()["papers"]]

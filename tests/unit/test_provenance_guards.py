@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_repository import check_repository
+
+from .test_repository import check_repository
 
 REGISTRY = "open: { redistribute: true }\nclosed: { redistribute: false }\n"
 
