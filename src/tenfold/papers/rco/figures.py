@@ -72,14 +72,15 @@ def figure_complexity(arms: Arms, shown: Face, paths: Outputs) -> None:
         titles = {"alone-1x": "labels alone", "kd-1x": "KD", f"kd-{most}x": "KD, as many epochs as RCO",
                   f"eei-{most}": "RCO"}  # fmt: skip
         rows += [
-            {"method": titles[name], "student": student, "params": arm.rows[seed]["params"] / 1000, "seed": seed,
+            {"method": titles[name], "student": student, "params": arm.rows[seed]["params"], "seed": seed,
              "accuracy": value}
             for seed, value in arm.accuracy.items() if name in titles
         ]  # fmt: skip
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows).sort_values("params", kind="stable")
+    sized = frame.assign(size=[f"{row.student}\n{row.params:,d}" for row in frame.itertuples()])
     figure, panels = new_figure("Accuracy by size of the student (Figure 4)", shown)
-    draw_lines(panels[0], frame, x="params", y="accuracy", arm="method")
-    panels[0].set(xlabel="parameters of the student [thousand]", ylabel="test accuracy [%]")
+    draw_lines(panels[0], sized, x="size", y="accuracy", arm="method")
+    panels[0].set(xlabel="student and its parameters", ylabel="test accuracy [%]")
     save_figure(figure, frame, paths)
 
 
