@@ -150,15 +150,16 @@ def table_budget(cfg: Cfg, structures: Structures, shown: Face) -> Table:
         files = structures.files[net, name]
         for ratio, by_seed in sorted(by_ratio.items()):
             off = {seed: abs(row["achieved"] - ratio) / ratio for seed, row in by_seed.items()}
+            # A uniform or random structure is the nearest of its kind already.
+            reachable = {seed: row.get("nearest_achieved", row["achieved"]) for seed, row in by_seed.items()}
+            nearest = {seed: abs(achieved - ratio) / ratio for seed, achieved in reachable.items()}
             cells = {
                 "deviation": Cell(off, files=files),
+                "nearest": Cell(nearest, files=files),
                 "met": Cell({seed: 100.0 * (value <= cfg["tolerance"]) for seed, value in off.items()}, files=files),
                 "steps": Cell({seed: row["steps"] for seed, row in by_seed.items()}, files=files),
                 "floored": Cell({seed: row["floored"] for seed, row in by_seed.items()}, files=files),
             }
-            if "nearest_achieved" in next(iter(by_seed.values())):
-                nearest = {seed: abs(row["nearest_achieved"] - ratio) / ratio for seed, row in by_seed.items()}
-                cells["nearest"] = Cell(nearest, files=files)
             rows.append(Row((net, name, f"{ratio:g}"), cells))
     return Table(
         "Deviation from the MAC budget, |achieved - p| / p",
