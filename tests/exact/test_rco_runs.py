@@ -18,11 +18,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tenfold.data.prepare import write_tensors
+from tenfold.data.splits import averaged, read_splits
 from tenfold.errors import UserError
 from tenfold.launcher import Job
 from tenfold.nets.build import build
 from tenfold.papers.rco import grid
-from tenfold.papers.rco.common import averaged, below, indexed_batches, splits
+from tenfold.papers.rco.common import indexed_batches
 from tenfold.papers.rco.distil import distil
 from tenfold.papers.rco.method import eei_anchors, kd_loss
 from tenfold.papers.rco.search import search
@@ -32,6 +33,7 @@ from tenfold.provenance import digest
 from tenfold.training.checkpoint import Progress
 from tenfold.training.compute import Compute, start
 from tenfold.training.recipe import Recipe, build_optimiser
+from tenfold.training.seeds import below
 from tenfold.workflow import House
 
 torch.set_num_threads(1)
@@ -119,7 +121,7 @@ def test_rco_with_the_last_anchor_alone_is_kd_bit_for_bit(
 
 def test_kd_is_a_plain_loop_of_kd_bit_for_bit(made: Path, kd: dict[str, Tensor]) -> None:
     start(COMMON["compute"], fresh_job(made))
-    images = splits(IMAGES, made / "data.safetensors")
+    images = read_splits(IMAGES, made / "data.safetensors")
     logits = load_file(made / "outputs.safetensors")["seed0/e2/fit/logits"].float()
     torch.manual_seed(0)
     net = build(NET | {"classes": 4}).to(memory_format=torch.channels_last).train()
@@ -210,13 +212,13 @@ def test_an_anchor_that_was_not_kept_is_a_users_mistake(made: Path) -> None:
 
 def test_too_few_training_images_are_a_users_mistake(made: Path) -> None:
     with pytest.raises(UserError, match=r"images.fit is 60.*at most 48"):
-        splits(IMAGES | {"fit": 60}, made / "data.safetensors")
+        read_splits(IMAGES | {"fit": 60}, made / "data.safetensors")
     with pytest.raises(UserError, match="no coarse classes"):
-        splits(IMAGES | {"labels": "coarse"}, made / "data.safetensors")
+        read_splits(IMAGES | {"labels": "coarse"}, made / "data.safetensors")
 
 
 def test_held_out_images_are_the_last_and_never_trained_on(made: Path) -> None:
-    images = splits(IMAGES | {"fit": None}, made / "data.safetensors")
+    images = read_splits(IMAGES | {"fit": None}, made / "data.safetensors")
     assert (len(images.fit), len(images.held_out), len(images.test)) == (48, 16, 32)
     whole = averaged(load_file(made / "data.safetensors")["train_images"], 8)
     assert torch.equal(torch.cat([images.fit.images, images.held_out.images]), whole)

@@ -29,7 +29,8 @@ ALLOWED = {
     "training": {"training", "data"},
     "measure": {"measure", "training", "data", "nets"},
     "report": {"report", "measure"},
-    "papers": {"papers", "report", "measure", "training", "nets", "data"},
+    "stages": {"stages", "measure", "training", "nets", "data"},
+    "papers": {"papers", "stages", "report", "measure", "training", "nets", "data"},
 }
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "seaborn", "scipy", "numpy")
 MARGINS = {"not-worse", "ratio", "value"}  # kinds that say nothing without a number

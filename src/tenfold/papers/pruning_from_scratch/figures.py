@@ -7,8 +7,9 @@ import pandas as pd
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
-from tenfold.papers.pruning_from_scratch.results import Arms, Structures, alike, face, read_arms, read_structures
+from tenfold.papers.pruning_from_scratch.results import Arms, Structures, alike, read_arms, read_structures
 from tenfold.papers.pruning_from_scratch.tables import percent
+from tenfold.report.arms import face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import draw_lines, draw_matrix, draw_points, new_figure, save_figure
 
@@ -38,7 +39,7 @@ def figures(
 ) -> None:
     """All figures, each with the CSV behind it."""
     trained, found = read_arms(arms), read_structures(structures)
-    shown = face(cfg, trained)
+    shown = face_of(cfg, trained)
     figure_accuracy(trained, shown, accuracy)
     figure_correlation(cfg, found, shown, correlations)
     figure_channels(cfg, found, shown, channels)

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from tenfold.files import read_json
-from tenfold.launcher import Cfg
 from tenfold.measure.statistics import correlation
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT, split_arm
-from tenfold.report.face import Data, Face
+from tenfold.report.arms import Arm as AnyArm
+from tenfold.report.arms import read_arms as read_metrics
 
 
-@dataclass
-class Arm:
-    """One arm of one net: its metrics of all seeds.
-
-    Attributes:
-        net: the net's name in the configuration.
-        name: the arm.
-        rows: seed -> metrics.
-        files: where they were read.
-        facts: device, precision, MACs of the standard net.
-    """
-
-    net: str
-    name: str
-    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+class Arm(AnyArm):
+    """One arm of one net; its facts have the MACs of the standard net."""
 
     @property
     def kind(self) -> str:
@@ -46,11 +31,6 @@ class Arm:
         return split_arm(self.name)[1]
 
     @property
-    def accuracy(self) -> dict[int, float]:
-        """Test accuracy in percent, by seed."""
-        return {seed: 100 * row["accuracy"] for seed, row in self.rows.items()}
-
-    @property
     def saved(self) -> dict[int, float]:
         """MACs saved against the standard net in percent, by seed."""
         return {seed: 100 * (1 - row["macs"] / self.facts["standard_macs"]) for seed, row in self.rows.items()}
@@ -61,15 +41,7 @@ Arms = dict[tuple[str, str], Arm]
 
 def read_arms(paths: Sequence[Path]) -> Arms:
     """Metrics files (``.../<net>/<arm>/<seeds>.json``) as arms, by net and arm, in the order of the paths."""
-    arms: Arms = {}
-    for path in paths:
-        net, name = path.parts[-3:-1]
-        content = read_json(path)
-        arm = arms.setdefault((net, name), Arm(net, name))
-        arm.rows |= {row["seed"]: row for row in content["rows"]}
-        arm.files.append(path.as_posix())
-        arm.facts = {key: content[key] for key in ("device", "precision", "standard_macs")}
-    return arms
+    return read_metrics(paths, Arm)
 
 
 @dataclass(frozen=True)
@@ -157,15 +129,3 @@ def alike(first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
     if len(set(first["widths"])) == 1 or len(set(second["widths"])) == 1:
         return math.nan
     return correlation(first["widths"], second["widths"])
-
-
-def face(cfg: Cfg, arms: Arms) -> Face:
-    """What every table and figure says of itself."""
-    facts = [arm.facts for arm in arms.values()]
-    device, precision = (" and ".join(sorted({fact[key] for fact in facts})) for key in ("device", "precision"))
-    return Face(cfg["edition"], data(cfg), len(cfg["seeds"]), device, precision)
-
-
-def data(cfg: Cfg) -> Data:
-    """The dataset, and what it stands in for."""
-    return Data(cfg["data"]["name"], cfg["data"]["stands_in_for"])

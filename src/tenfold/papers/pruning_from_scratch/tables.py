@@ -14,11 +14,11 @@ from tenfold.papers.pruning_from_scratch.results import (
     Search,
     Structures,
     correlations,
-    face,
     read_arms,
     read_searches,
     read_structures,
 )
+from tenfold.report.arms import face_of
 from tenfold.report.face import Face
 from tenfold.report.tables import Cell, Column, Published, Row, Table, Value, write_csv, write_table
 
@@ -52,7 +52,7 @@ def tables(
 ) -> None:
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
     trained, found = read_arms(arms), read_structures(structures)
-    shown = face(cfg, trained)
+    shown = face_of(cfg, trained)
     write_table(table_accuracy(cfg, trained, shown), accuracy)
     write_table(table_comparison(cfg, trained, shown), comparison)
     write_table(table_budget(cfg, found, shown), budget)

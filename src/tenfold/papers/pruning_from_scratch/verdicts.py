@@ -9,13 +9,12 @@ from tenfold.papers.pruning_from_scratch.results import (
     Search,
     Structures,
     correlations,
-    data,
-    face,
     read_arms,
     read_searches,
     read_structures,
 )
 from tenfold.papers.pruning_from_scratch.tables import percent
+from tenfold.report.arms import data_of, face_of
 from tenfold.report.claims import Arms as Pairs
 from tenfold.report.claims import Evidence, Groups, Pair, decide_family, verdict_lines, write_claims
 
@@ -34,8 +33,8 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, searches: In
         "C5": budget_met(found, cfg),
         "C6": paired(trained, "scratch-b", "pruned"),
     }
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data(cfg).is_standin, edition=cfg["edition"])
-    write_claims(claims, paper="pruning-from-scratch", face=face(cfg, trained), verdicts=verdicts)
+    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data_of(cfg).is_standin, edition=cfg["edition"])
+    write_claims(claims, paper="pruning-from-scratch", face=face_of(cfg, trained), verdicts=verdicts)
     for line in verdict_lines(verdicts):
         job.say(line)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tenfold.data.splits import read_splits
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.rco.common import by_seed, splits, under, write_course
 from tenfold.papers.rco.students import (
     HintedStudent,
     Lab,
@@ -24,6 +24,7 @@ from tenfold.papers.rco.students import (
 )
 from tenfold.training.checkpoint import Progress, save_weights
 from tenfold.training.compute import start
+from tenfold.training.seeds import by_seed, under, write_course
 
 
 @stage
@@ -44,7 +45,7 @@ def distil(
     Weights are written as ``seed0/last/...``, and for arms whose way is drawn as ``seed0/1/...`` after each epoch.
     """
     compute = start(cfg["compute"], job)
-    lab = Lab.open(cfg, compute, Progress(job), splits(cfg["images"], data), outputs, route)
+    lab = Lab.open(cfg, compute, Progress(job), read_splits(cfg["images"], data), outputs, route)
     loss, steps = plan(cfg["arm"], cfg["value"], cfg["teacher_epochs"], cfg["recipe"]["epochs"])
     for seed in lab.progress.remaining(cfg["seeds"]):
         result, kept = train_student(lab, loss, steps, seed)

@@ -13,13 +13,16 @@ from torch.nn import functional as F
 from torch.nn.utils import vector_to_parameters
 
 from tenfold.data.batches import normalise
+from tenfold.data.images import Images
+from tenfold.data.splits import read_splits
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
+from tenfold.measure.predictions import BATCH
 from tenfold.nets.build import build
-from tenfold.papers.rco.common import BATCH, Split, below, splits
 from tenfold.training.checkpoint import load_weights
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import write_rows
+from tenfold.training.seeds import below
 
 
 @stage
@@ -35,7 +38,7 @@ def examine(cfg: Cfg, job: Job, *, data: Input, weights: Inputs, noise: Output, 
         landscape: the ways of the first seed in the plane of their two main directions, and the loss on a grid there.
     """
     compute = start(cfg["compute"], job)
-    images = splits(cfg["images"], data)
+    images = read_splits(cfg["images"], data)
     net = compute.place(build({**cfg["student"], "classes": images.classes}))
     found = {arm: load_weights(path) for arm, path in zip(cfg["arms"], weights, strict=True)}
     rows = []
@@ -53,7 +56,9 @@ def examine(cfg: Cfg, job: Job, *, data: Input, weights: Inputs, noise: Output, 
     write_rows(landscape, landscape_rows(net, ways, images.held_out[:BATCH], cfg, compute))
 
 
-def accuracy_under_noise(net: nn.Module, split: Split, sigma: float, seed: int, images: Cfg, compute: Compute) -> float:
+def accuracy_under_noise(
+    net: nn.Module, split: Images, sigma: float, seed: int, images: Cfg, compute: Compute
+) -> float:
     """Top-1 accuracy, in [0, 1], with Gaussian noise of standard deviation ``sigma`` added to normalised images.
 
     The noise depends on the seed only, so arms are compared under the same noise.
@@ -92,7 +97,7 @@ def plane_of(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def landscape_rows(
-    net: nn.Module, ways: Mapping[str, Tensor], split: Split, cfg: Cfg, compute: Compute
+    net: nn.Module, ways: Mapping[str, Tensor], split: Images, cfg: Cfg, compute: Compute
 ) -> list[dict[str, Any]]:
     """Points of the ways (``what`` is the arm, with its epoch) and of the grid (``what`` is "loss") with their loss."""
     centre, directions = plane_of(torch.cat(list(ways.values())))
@@ -112,7 +117,7 @@ def landscape_rows(
     return rows
 
 
-def loss_at(net: nn.Module, point: Tensor, split: Split, cfg: Cfg, compute: Compute) -> float:
+def loss_at(net: nn.Module, point: Tensor, split: Images, cfg: Cfg, compute: Compute) -> float:
     """Cross-entropy on held-out images with these parameters (P,); BatchNorm uses the statistics of the images.
 
     Running statistics belong to the weights they were gathered with and say nothing of other points of the plane.

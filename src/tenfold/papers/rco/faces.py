@@ -18,17 +18,21 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tenfold.data.images import Images
+from tenfold.data.splits import scaling
 from tenfold.errors import UserError
 from tenfold.files import sha256, write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
+from tenfold.measure.predictions import predict
 from tenfold.nets.build import build
-from tenfold.papers.rco.common import Split, WithFeatures, indexed_batches, predict, write_course
+from tenfold.papers.rco.common import WithFeatures, indexed_batches
 from tenfold.papers.rco.method import anchor_at, eei_anchors, frozen, mimic_loss
 from tenfold.papers.rco.students import courses
 from tenfold.training.checkpoint import Progress, save_weights
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import Loss, fit
 from tenfold.training.recipe import Recipe
+from tenfold.training.seeds import write_course
 
 PEOPLE, PICTURES = 40, 10
 WIDTH, HEIGHT = 92, 112  # of the originals; blocks of 4 x 4 pixels are averaged
@@ -98,7 +102,7 @@ def open_set(cfg: Cfg, job: Job, *, faces: Input, metrics: Output, history: Outp
     """For each seed a teacher, and students of equal epochs: alone, mimicking the last teacher, along its route."""
     compute = start(cfg["compute"], job)
     with safe_open(faces, "pt") as file:
-        whole = Split(file.get_tensor("images"), file.get_tensor("labels"))
+        whole = Images(file.get_tensor("images"), file.get_tensor("labels"))
     seen = cfg["people"] * PICTURES
     known, unseen = whole[:seen], whole[seen:]
 
@@ -114,7 +118,7 @@ def open_set(cfg: Cfg, job: Job, *, faces: Input, metrics: Output, history: Outp
 
 
 def run_seed(
-    cfg: Cfg, seed: int, known: Split, unseen: Split, compute: Compute, progress: Progress
+    cfg: Cfg, seed: int, known: Images, unseen: Images, compute: Compute, progress: Progress
 ) -> dict[str, list[Any]]:
     """Trains and tests the nets of one seed."""
     result: dict[str, list[Any]] = {"rows": [], "history": [], "times": []}
@@ -178,9 +182,9 @@ def mimicking(targets: Sequence[Tensor], epochs: int) -> Loss:
     return loss
 
 
-def embed(model: nn.Module, split: Split, images: Cfg, compute: Compute) -> Tensor:
+def embed(model: nn.Module, split: Images, images: Cfg, compute: Compute) -> Tensor:
     """Embeddings float32 (N, D)."""
-    return torch.cat([own.cpu() for _, own in predict(model, model, images, split, compute)])
+    return torch.cat([own.cpu() for _, own in predict(model, model, split, compute, **scaling(images))])
 
 
 def rank1(embeddings: Tensor, labels: Tensor) -> float:

@@ -10,13 +10,13 @@ from tenfold.papers.rco.results import (
     Arms,
     Teacher,
     early_arms,
-    face,
     main_student,
     most_anchors,
     read_arms,
     read_noise,
     read_teacher,
 )
+from tenfold.report.arms import face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import GREYS, draw_curves, draw_lines, new_figure, save_figure
 
@@ -38,7 +38,7 @@ def figures(
 ) -> None:
     """All figures, each with the CSV behind it."""
     found = read_arms(arms, searches)
-    shown = face(cfg, found)
+    shown = face_of(cfg, found)
     figure_hardness(cfg, found, read_teacher(teachers), shown, hardness)
     figure_complexity(found, shown, complexity)
     figure_trajectory(landscapes, shown, trajectory)

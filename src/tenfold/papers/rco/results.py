@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg
 from tenfold.papers.rco.grid import largest_m, name_of, split_arm
-from tenfold.report.face import Data, Face
+from tenfold.report.arms import Arm as AnyArm
+from tenfold.report.arms import BySeed, add_rows
+from tenfold.report.arms import read_arms as read_metrics
 
-BySeed = dict[int, float]
 
-
-@dataclass
-class Arm:
-    """One arm of one student: its metrics of all seeds.
-
-    Attributes:
-        student: the student's name in the configuration.
-        name: the arm.
-        rows: seed -> metrics.
-        files: where they were read.
-        facts: device and precision.
-    """
-
-    student: str
-    name: str
-    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+class Arm(AnyArm):
+    """One arm of one student (``net``): its metrics of all seeds."""
 
     @property
     def kind(self) -> str:
@@ -42,19 +27,6 @@ class Arm:
     def value(self) -> float:
         """The arm's number: budgets, an epoch, anchors or a relaxation factor."""
         return split_arm(self.name)[1]
-
-    @property
-    def accuracy(self) -> BySeed:
-        """Test accuracy in percent, by seed."""
-        return self.percent("accuracy")
-
-    def percent(self, key: str) -> BySeed:
-        """A share as percent, by seed."""
-        return {seed: 100 * value for seed, value in self.of(key).items()}
-
-    def of(self, key: str) -> BySeed:
-        """A number of each seed's row."""
-        return {seed: float(row[key]) for seed, row in self.rows.items()}
 
     def hardness(self, epoch: int) -> BySeed:
         """KL divergence from a checkpoint of the teacher, on held-out images, by seed."""
@@ -78,24 +50,13 @@ class Teacher:
 
 def read_arms(metrics: Sequence[Path], searches: Sequence[Path]) -> Arms:
     """Metrics files (``.../<student>/<arm>/<seeds>.json``) and searches (``.../<student>/<seeds>.json``) as arms."""
-    arms: Arms = {}
-
-    def add(student: str, name: str, row: dict[str, Any], path: Path, content: dict[str, Any]) -> None:
-        arm = arms.setdefault((student, name), Arm(student, name))
-        arm.rows[row["seed"]] = row
-        arm.facts = {key: content[key] for key in ("device", "precision")}
-        if path.as_posix() not in arm.files:
-            arm.files.append(path.as_posix())
-
-    for path in metrics:
-        content = read_json(path)
-        for row in content["rows"]:
-            add(path.parts[-3], path.parts[-2], row, path, content)
+    found: Arms = read_metrics(metrics, Arm)
     for path in searches:
-        content = read_json(path)
+        student, content = path.parts[-2], read_json(path)
         for row in content["rows"]:
-            add(path.parts[-2], name_of("gs", row["delta"]), row, path, content)
-    return arms
+            name = name_of("gs", row["delta"])
+            add_rows(found.setdefault((student, name), Arm(student, name)), [row], path, content)
+    return found
 
 
 def read_teacher(paths: Sequence[Path]) -> Teacher:
@@ -127,23 +88,18 @@ def most_anchors(arms: Arms, student: str) -> int:
     return largest_m([name for of, name in arms if of == student])
 
 
-def minus(first: BySeed, second: BySeed) -> BySeed:
-    """Differences, paired by seed."""
-    return {seed: value - second[seed] for seed, value in first.items()}
-
-
 def control_of(arms: Arms, arm: Arm) -> BySeed | None:
     """Accuracy of plain distillation for as many epochs, by seed; None where such a control was not trained.
 
     The number of stages of a greedy search differs from seed to seed, and so does its control.
     """
-    base = arms.get((arm.student, "kd-1x"))
+    base = arms.get((arm.net, "kd-1x"))
     if base is None:
         return None
     budget = {seed: row["epochs"] for seed, row in base.rows.items()}
     found = {}
     for seed, row in arm.rows.items():
-        rival = arms.get((arm.student, f"kd-{row['epochs'] // budget[seed]}x"))
+        rival = arms.get((arm.net, f"kd-{row['epochs'] // budget[seed]}x"))
         if rival is None or rival.rows[seed]["epochs"] != row["epochs"]:
             return None
         found[seed] = rival.accuracy[seed]
@@ -154,18 +110,6 @@ def early_arms(arms: Arms, student: str) -> list[Arm]:
     """The arms that learn from one early checkpoint, the earliest first."""
     found = [arm for (of, _), arm in arms.items() if of == student and arm.kind == "from"]
     return sorted(found, key=lambda arm: arm.value)
-
-
-def face(cfg: Cfg, arms: Arms) -> Face:
-    """What every table and figure says of itself."""
-    facts = [arm.facts for arm in arms.values()]
-    device, precision = (" and ".join(sorted({fact[key] for fact in facts})) for key in ("device", "precision"))
-    return Face(cfg["edition"], data(cfg), len(cfg["seeds"]), device, precision)
-
-
-def data(cfg: Cfg) -> Data:
-    """The dataset, and what it stands in for."""
-    return Data(cfg["data"]["name"], cfg["data"]["stands_in_for"])
 
 
 def setting_note(cfg: Cfg) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tenfold.data.splits import read_splits
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.rco.common import by_seed, splits, under, write_course
 from tenfold.papers.rco.greedy import greedy_route
 from tenfold.papers.rco.students import Lab, Stage, courses, measure, new_student, report, train_stage
 from tenfold.training.checkpoint import Progress, save_weights
 from tenfold.training.compute import start
+from tenfold.training.seeds import by_seed, under, write_course
 
 
 @stage
@@ -32,7 +33,7 @@ def search(
 ) -> None:
     """For each seed and each relaxation factor one student; hardness is that of held-out training images."""
     compute = start(cfg["compute"], job)
-    lab = Lab.open(cfg, compute, Progress(job), splits(cfg["images"], data), outputs, route)
+    lab = Lab.open(cfg, compute, Progress(job), read_splits(cfg["images"], data), outputs, route)
     for seed in lab.progress.remaining(cfg["seeds"]):
         walk = Walk(lab, seed)
         rows: list[dict[str, Any]] = []

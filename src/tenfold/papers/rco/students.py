@@ -13,24 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from tenfold.data.splits import Splits, scaling
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg
+from tenfold.measure.predictions import accuracy, logits_of
 from tenfold.nets.build import build
-from tenfold.papers.rco.common import (
-    Splits,
-    WithFeatures,
-    accuracy,
-    below,
-    indexed_batches,
-    logits_of,
-    net_cost,
-)
+from tenfold.papers.rco.common import WithFeatures, indexed_batches, net_cost
 from tenfold.papers.rco.method import anchor_at, eei_anchors, frozen, hint_loss, kd_loss, kl_divergence, regressor
 from tenfold.training.checkpoint import Progress, load_weights
 from tenfold.training.compute import Compute
 from tenfold.training.loop import Loss, Trained, fit
 from tenfold.training.losses import top1
 from tenfold.training.recipe import Recipe
+from tenfold.training.seeds import below
 
 # (images, their indices) -> logits (B, K) and features, both float32 and without gradient.
 Target = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -259,7 +254,7 @@ def measure(lab: Lab, seed: int, net: nn.Module, steps: Sequence[Stage]) -> dict
     final = lab.checkpoints(seed)[-1]
     shown = images.fit[: len(images.held_out)]
     test, held_out, train = (
-        logits_of(net, cfg["images"], split, lab.compute) for split in (images.test, images.held_out, shown)
+        logits_of(net, split, lab.compute, **scaling(cfg["images"])) for split in (images.test, images.held_out, shown)
     )
     hardness = {
         epoch: float(kl_divergence(lab.said(seed, epoch)["held_out/logits"].double(), held_out.double(), tau))

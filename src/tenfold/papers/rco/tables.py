@@ -14,14 +14,13 @@ from tenfold.papers.rco.results import (
     Teacher,
     control_of,
     early_arms,
-    face,
     main_student,
-    minus,
     most_anchors,
     read_arms,
     read_teacher,
     setting_note,
 )
+from tenfold.report.arms import face_of, minus
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
@@ -62,16 +61,13 @@ def tables(
     job.say(f"{len(found)} arms in 7 tables")
 
 
-face_of = face
-
-
 def control_cells(arms: Arms, arm: Arm) -> dict[str, Cell]:
     """An arm's accuracy, that of its control of equal epochs, and their paired difference."""
     cells = {"accuracy": Cell(arm.accuracy, files=arm.files)}
     if arm.kind == "kd":  # its own control
         return cells | {"control": Cell(exact="-"), "difference": Cell(exact="-")}
     if (control := control_of(arms, arm)) is not None:
-        rivals = [kd for (of, _), kd in arms.items() if of == arm.student and kd.kind == "kd"]
+        rivals = [kd for (of, _), kd in arms.items() if of == arm.net and kd.kind == "kd"]
         files = [*arm.files, *(file for kd in rivals for file in kd.files)]
         cells["control"] = Cell(control, files=files)
         cells["difference"] = Cell(minus(arm.accuracy, control), files=files)

@@ -7,27 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tenfold.data.splits import Splits, read_splits, scaling
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
+from tenfold.measure.predictions import accuracy, logits_of, predict
 from tenfold.nets.build import build
-from tenfold.papers.rco.common import (
-    Splits,
-    WithFeatures,
-    accuracy,
-    by_seed,
-    indexed_batches,
-    logits_of,
-    net_cost,
-    predict,
-    splits,
-    under,
-    write_course,
-)
+from tenfold.papers.rco.common import WithFeatures, indexed_batches, net_cost
 from tenfold.training.checkpoint import Progress, save_weights
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
+from tenfold.training.seeds import by_seed, under, write_course
 
 
 @stage
@@ -56,7 +47,7 @@ def teacher(
         times: seconds and rates.
     """
     compute = start(cfg["compute"], job)
-    images = splits(cfg["images"], data)
+    images = read_splits(cfg["images"], data)
     recipe = Recipe.from_cfg(cfg["recipe"])
     net = {**cfg["teacher"], "classes": images.classes}
     augmented = cfg["images"] | {"augment": cfg["augment"]}
@@ -119,18 +110,19 @@ def outputs_of(
     cfg: Cfg, net: Cfg, epoch: int, weights: dict[str, Tensor], images: Splits, compute: Compute
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What one checkpoint says of the images that students and searches ask it about, and its accuracy."""
+    scale = scaling(cfg["images"])
     model = compute.place(build(net))
     model.load_state_dict(weights)
-    held_out = logits_of(model, cfg["images"], images.held_out, compute)
-    test = logits_of(model, cfg["images"], images.test, compute)
+    held_out = logits_of(model, images.held_out, compute, **scale)
+    test = logits_of(model, images.test, compute, **scale)
     said = {"held_out/logits": held_out.half()}
     if cfg["targets"] == "cached":
         observed = WithFeatures(model, cfg["hint_layer"])
-        pairs = predict(observed, observed, cfg["images"], images.fit, compute)
+        pairs = predict(observed, observed, images.fit, compute, **scale)
         for name, parts in zip(("logits", "features"), zip(*pairs, strict=True), strict=True):
             said[f"fit/{name}"] = torch.cat([part.half().cpu() for part in parts])
     elif epoch == cfg["checkpoints"][-1]:
-        said["fit/logits"] = logits_of(model, cfg["images"], images.fit, compute).half()
+        said["fit/logits"] = logits_of(model, images.fit, compute, **scale).half()
     row = {
         "test_accuracy": accuracy(test, images.test.labels),
         "held_out_accuracy": accuracy(held_out, images.held_out.labels),

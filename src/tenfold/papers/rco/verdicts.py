@@ -8,20 +8,17 @@ from statistics import mean
 from tenfold.launcher import Cfg, Inputs, Job, Output, main, stage
 from tenfold.papers.rco.results import (
     Arms,
-    BySeed,
     Teacher,
     control_of,
-    data,
     early_arms,
-    face,
     main_student,
-    minus,
     most_anchors,
     read_arms,
     read_noise,
     read_teacher,
 )
 from tenfold.papers.rco.tables import strategy_arm
+from tenfold.report.arms import BySeed, data_of, face_of, minus
 from tenfold.report.claims import Arms as Pairs
 from tenfold.report.claims import Evidence, decide_family, verdict_lines, write_claims
 
@@ -54,8 +51,8 @@ def claims(
         "C9": more_accurate(found, student, ("eei-4", "eei-3"), ("eei-3", "eei-2")),
         "C9-budget": beats_control(found, student, ("eei-2", "eei-3", "eei-4")),
     }
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data(cfg).is_standin, edition=cfg["edition"])
-    write_claims(claims, paper="rco", face=face(cfg, found), verdicts=verdicts)
+    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data_of(cfg).is_standin, edition=cfg["edition"])
+    write_claims(claims, paper="rco", face=face_of(cfg, found), verdicts=verdicts)
     for line in verdict_lines(verdicts):
         job.say(line)
 

@@ -1,0 +1,119 @@
+"""Trains classifiers of images, one for each seed: the body that papers' train stages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tenfold.data.batches import image_batches
+from tenfold.data.splits import Splits, read_splits, scaling
+from tenfold.files import write_json
+from tenfold.launcher import Cfg, Job
+from tenfold.measure.accuracy import evaluate
+from tenfold.measure.cost import cost
+from tenfold.nets.build import build
+from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.training.compute import Compute, start
+from tenfold.training.loop import Evaluate, fit
+from tenfold.training.losses import classification
+from tenfold.training.recipe import Recipe
+from tenfold.training.seeds import by_seed, write_course
+
+Observer = Callable[[Splits, Compute], Evaluate]
+
+
+def train_classifiers(
+    cfg: Cfg,
+    job: Job,
+    *,
+    data: Path,
+    weights: Path,
+    metrics: Path,
+    history: Path,
+    times: Path,
+    facts: Mapping[str, Any] | None = None,
+    observer: Observer | None = None,
+) -> None:
+    """One net for each seed; the last epoch is what is reported.
+
+    Equal seeds give equal order and augmentation of the images, whatever the net.
+
+    Args:
+        cfg: ``compute``, ``seeds``, ``net`` (see `tenfold.nets.build`), ``recipe``, and ``images``: what
+            `tenfold.data.splits.read_splits` wants, ``augment``, ``mean``, ``std``.
+        job: what surrounds the run.
+        data: the prepared dataset.
+        weights: ``seed0/<weight>``.
+        metrics: the facts, data, device, precision, cost of the net, and a row for each seed: ``accuracy`` and
+            ``train_accuracy`` in [0, 1], ``cross_entropy`` in nats, ``correct``.
+        history: a row for each seed and epoch.
+        times: seconds and rates, likewise.
+        facts: what the metrics say of the arm.
+        observer: from images and compute to what is measured after the recipe's evaluated epochs.
+    """
+    compute = start(cfg["compute"], job)
+    images = read_splits(cfg["images"], data)
+    recipe = Recipe.from_cfg(cfg["recipe"])
+    net = {**cfg["net"], "classes": images.classes}
+
+    progress = Progress(job)
+    for seed in progress.remaining(cfg["seeds"]):
+        torch.manual_seed(seed)
+        trained = fit(
+            compute.place(build(net)),
+            image_batches(
+                images.fit.images,
+                images.fit.labels,
+                batch_size=recipe.batch_size,
+                augment=cfg["images"]["augment"],
+                seed=seed,
+                device=compute.device,
+                **scaling(cfg["images"]),
+            ),
+            classification(recipe.label_smoothing),
+            recipe,
+            compute,
+            progress,
+            evaluate=observer(images, compute) if observer else None,
+            title=f"seed {seed}",
+        )
+        test = measured(trained.model, images, compute, scaling(cfg["images"]))
+        result: dict[str, Any] = {"row": {"seed": seed, **test, "epochs": recipe.epochs}}
+        for name, course in (("history", trained.history), ("times", trained.times)):
+            result[name] = [{"seed": seed, **row} for row in course]
+        progress.finish(seed, result, trained.model.state_dict())
+
+    results = [progress.results[seed] for seed in cfg["seeds"]]
+    size = cost(lambda: build(net), tuple(images.test.images.shape[1:]))
+    save_weights(weights, by_seed(progress.weights))
+    write_json(
+        metrics,
+        {
+            **(facts or {}),
+            "data": images.name,
+            "device": compute.device.type,
+            "precision": compute.precision,
+            "params": size.params,
+            "macs": size.macs,
+            "fit_images": len(images.fit),
+            "test_images": len(images.test),
+            "rows": [result["row"] for result in results],
+        },
+    )
+    write_course(results, history, times)
+
+
+def measured(model: nn.Module, images: Splits, compute: Compute, scale: Mapping[str, Any]) -> dict[str, Any]:
+    """How a classifier does on the test images, and its accuracy on as many of those that it was trained on."""
+    test = evaluate(model, images.test.images, images.test.labels, compute, **scale)
+    seen = images.fit[: len(images.test)]
+    return {
+        "accuracy": test.accuracy,
+        "correct": test.correct,
+        "cross_entropy": test.cross_entropy,
+        "train_accuracy": evaluate(model, seen.images, seen.labels, compute, **scale).accuracy,
+    }
