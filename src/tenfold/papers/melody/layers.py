@@ -73,19 +73,17 @@ class Layer:
         """What writes with a trained net of this layer."""
         return Composer(net, self.classes, self.distances, self.bits)
 
-    def told(self, profiles: Sequences, steps: int) -> Tensor:
-        """The conditions int8 (B, steps, C), C = 0 without layers above, from their profiles (B, K)."""
+    def told(self, profiles: Sequences, steps: int, n: int) -> Tensor:
+        """The conditions int8 (n, steps, C), C = 0 without layers above, from their profiles (n, K)."""
         if not self.above:
-            return torch.zeros(len(next(iter(profiles.values()))) if profiles else 1, steps, 0, dtype=torch.int8)
+            return torch.zeros(n, steps, 0, dtype=torch.int8)
         return conditions([(profiles[name], classes) for name, classes in self.above], steps)
 
     def inputs(self, piece: Sequences) -> Tensor:
         """What the net sees of a piece when it predicts each symbol: int8 (symbols, lookback + conditions)."""
         events = piece[self.name][None]
         seen = lookback(events, self.classes, self.distances, self.bits)
-        if not self.above:
-            return seen[0]
-        told = self.told({name: piece[name][None] for name, _ in self.above}, events.shape[1])
+        told = self.told({name: piece[name][None] for name, _ in self.above}, events.shape[1], 1)
         return torch.cat([seen, told], dim=2)[0]
 
     def labels(self, piece: Sequences) -> Tensor:

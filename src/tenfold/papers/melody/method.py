@@ -35,7 +35,7 @@ def input_size(classes: int, distances: Sequence[int], bits: int) -> int:
     return classes * (1 + len(distances)) + bits + len(distances)
 
 
-def lookback(events: Tensor, classes: int, distances: Sequence[int], bits: int) -> Tensor:
+def lookback(events: Tensor, classes: int, distances: Sequence[int], bits: int, first: int = 0) -> Tensor:
     """What the net is told of the past when it predicts each event, and nothing of the event itself or later ones.
 
     For event t: ``onehot(e[t-1]) | onehot(e[t-d]) for each distance d | bits of t as -1 and 1, lowest first |
@@ -47,18 +47,18 @@ def lookback(events: Tensor, classes: int, distances: Sequence[int], bits: int) 
         classes: number of symbols.
         distances: in steps of the sequence.
         bits: of the counter.
+        first: the step to begin with.
 
     Returns:
-        int8 (B, T, `input_size`).
+        int8 (B, T - first, `input_size`).
     """
     n, length = events.shape
-    parts = [F.one_hot(shifted(events, d), classes) for d in (1, *distances)]
-    steps = torch.arange(length, device=events.device)
+    parts = [F.one_hot(shifted(events, d)[:, first:], classes) for d in (1, *distances)]
+    steps = torch.arange(first, length, device=events.device)
     counter = 2 * (steps[:, None] >> torch.arange(bits, device=events.device) & 1) - 1
-    repeats = [
-        (shifted(events, 1) == shifted(events, 1 + d)) & (steps > d) for d in distances
-    ]
-    parts += [counter.expand(n, length, bits), *(flag[..., None] for flag in repeats)]
+    last = shifted(events, 1)
+    repeats = [(last == shifted(events, 1 + d))[:, first:] & (steps > d) for d in distances]
+    parts += [counter.expand(n, length - first, bits), *(flag[..., None] for flag in repeats)]
     return torch.cat([part.to(torch.int8) for part in parts], dim=2)
 
 
@@ -182,7 +182,8 @@ class Composer:
     def step(self, past: Tensor, told: Tensor, state: State | None) -> tuple[Tensor, State]:
         """``log P`` of the next symbol (B, classes) after the past ones (B, t), told conditions (B, C) of it."""
         unknown = past.new_zeros(len(past), 1)
-        seen = lookback(torch.cat([past, unknown], dim=1), self.classes, self.distances, self.bits)[:, -1]
+        t = past.shape[1]
+        seen = lookback(torch.cat([past, unknown], dim=1), self.classes, self.distances, self.bits, first=t)[:, 0]
         logits, state = self.net(torch.cat([seen, told], dim=1).float()[:, None], state)
         return F.log_softmax(logits[:, 0].float(), dim=1), state
 
