@@ -1,0 +1,147 @@
+"""Measures what each model composed, and real pieces in the same way, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tenfold.papers.melody.classifier import described, tell_apart
+from tenfold.papers.melody.composed import Composed
+from tenfold.papers.melody.measures import (
+    BAR,
+    BEAT,
+    LAGS,
+    Events,
+    Floats,
+    Shared,
+    compression,
+    curve_distance,
+    guidance,
+    idle_note_offs,
+    irregular,
+    repetition,
+    rhythm,
+    rhythms_of_bars,
+    same_rhythm,
+    self_similarity,
+)
+from tenfold.papers.melody.mgeval import compare_sets, features_of, mean_overlap
+from tenfold.papers.melody.results import FREE, TUNE
+from tenfold.papers.melody.tunes import twinkle
+
+class Corpus:
+    """The real pieces of one seed's split, and excerpts of them as long as the generated pieces.
+
+    Args:
+        train: the pieces that models are trained on.
+        held_out: the others.
+        bars: length of an excerpt.
+        seed: divides the excerpts of all tunes in two random halves, one of which is the reference.
+    """
+
+    def __init__(self, train: Sequence[Events], held_out: Sequence[Events], bars: int, seed: int) -> None:
+        self.train, self.bars = train, bars
+        self.excerpts, self.held_out = self._beginnings(train), self._beginnings(held_out)
+        every = [*self.excerpts, *self.held_out]
+        order = np.random.default_rng(seed).permutation(len(every))
+        half = len(every) // 2
+        self.reference, self.rest = ([every[i] for i in part] for part in (order[:half], order[half : 2 * half]))
+
+    def _beginnings(self, pieces: Sequence[Events]) -> list[Events]:
+        steps = BAR * self.bars
+        return [piece[:steps] for piece in pieces if len(piece) >= steps]
+
+    @cached_property
+    def shared(self) -> Shared:
+        """The training pieces, to look for copies in."""
+        return Shared(self.train)
+
+    @cached_property
+    def rhythms(self) -> set[bytes]:
+        """The rhythms of all bars of the training pieces."""
+        return rhythms_of_bars(self.train)
+
+
+def structure(pieces: Sequence[Events], corpus: Corpus) -> dict[str, Any]:
+    """Repetition, irregular bars, self-similarity, compression and copies, beside those of the training excerpts."""
+    found: dict[str, Any] = {"pieces": len(pieces)}
+    for name, view in (("rhythm", rhythm), ("pitch", np.asarray)):
+        curve, of_corpus = (repetition([view(piece) for piece in of], LAGS) for of in (pieces, corpus.excerpts))
+        found[f"{name}_repetition"] = curve
+        found[f"{name}_repetition_distance"] = curve_distance(curve, of_corpus)
+    similar, of_corpus = self_similarity(pieces), self_similarity(corpus.excerpts)
+    longest = [corpus.shared.longest(piece) for piece in pieces]
+    return found | {
+        "irregular": irregular(pieces, corpus.rhythms),
+        "self_similarity": similar.tolist(),
+        "self_similarity_distance": float(np.mean(np.abs(similar - of_corpus))),
+        "compression": float(np.mean([compression(piece) for piece in pieces])),
+        "idle_note_offs": idle_note_offs(pieces),
+        "longest_copy": float(np.mean(longest)),
+        "longest_copy_of_all": max(longest),
+    }
+
+
+def likeness(pieces: Sequence[Events], corpus: Corpus, seed: int) -> dict[str, Any]:
+    """Distances to the reference half of the real excerpts, and what a classifier makes of both."""
+    n = min(len(pieces), len(corpus.reference))
+    real, other = corpus.reference[:n], pieces[:n]
+    compared = compare_sets(features_of(real), features_of(other))
+    return {
+        "compared": n,
+        "mgeval": compared,
+        "overlap": mean_overlap(compared),
+        "classifier": tell_apart(described(real), described(other), np.random.default_rng(seed)),
+    }
+
+
+def of_real(corpus: Corpus, seed: int) -> dict[str, Any]:
+    """What held-out pieces reach, and for likeness the other half of the real excerpts: the floor of the measures."""
+    return {"seed": seed, **structure(corpus.held_out, corpus), **likeness(corpus.rest, corpus, seed)}
+
+
+def of_corpus(corpus: Corpus, seed: int) -> dict[str, Any]:
+    """The training excerpts themselves: the curves that distances are measured from."""
+    curves = {
+        f"{name}_repetition": repetition([view(piece) for piece in corpus.excerpts], LAGS)
+        for name, view in (("rhythm", rhythm), ("pitch", np.asarray))
+    }
+    return {
+        "seed": seed,
+        "pieces": len(corpus.excerpts),
+        **curves,
+        "self_similarity": self_similarity(corpus.excerpts).tolist(),
+        "compression": float(np.mean([compression(piece) for piece in corpus.excerpts])),
+    }
+
+
+def of_composed(
+    sets: dict[str, Composed], corpus: Corpus, centres: dict[str, Floats], seed: int
+) -> dict[str, Any]:
+    """What one model composed with one decoding rule.
+
+    Args:
+        sets: by condition; ``FREE`` is what the model composed by itself.
+        corpus: the real pieces of the seed's split.
+        centres: the ``beat`` and ``bar`` profiles of that split.
+        seed: the seed.
+    """
+    free = list(sets[FREE].events)
+    row = {"seed": seed, **structure(free, corpus), **likeness(free, corpus, seed)}
+    row["guidance"] = {condition: guidance_of(composed, centres) for condition, composed in sets.items()}
+    if TUNE in sets:
+        row["tune"] = same_rhythm(list(sets[TUNE].events), twinkle())
+    return row
+
+
+def guidance_of(composed: Composed, centres: dict[str, Floats]) -> dict[str, dict[str, float]]:
+    """For each layer above the notes, how well the pieces follow it."""
+    layers = {"beat": composed.beats, "bar": composed.bars}
+    return {
+        layer: guidance(list(composed.events), list(fed), centres[layer])
+        for layer, fed in layers.items()
+        if fed is not None
+    }
