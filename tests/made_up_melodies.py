@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from tenfold.data.melodies import BAR, Events
 from tenfold.files import write_json, write_text
-from tenfold.papers.melody.measures import BAR, Events, profiles_of
+from tenfold.papers.melody.measures import profiles_of
 from tenfold.papers.melody.tunes import twinkle
 
 SEEDS = [0, 1, 2, 3, 4]

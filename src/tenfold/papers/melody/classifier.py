@@ -13,8 +13,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from tenfold.papers.melody.measures import Events, Floats, compression, repetition, rhythm
+from tenfold.data.melodies import Events
+from tenfold.papers.melody.measures import compression, repetition, rhythm
 from tenfold.papers.melody.mgeval import features_of
+from tenfold.papers.melody.profiles import Floats
 
 PENALTY = 1.0  # [choice] of half the squared weights, on features of unit variance
 STRUCTURE_LAGS = (1, 2, 4, 8)
@@ -53,9 +55,7 @@ def tell_apart(real: Floats, generated: Floats, generator: np.random.Generator) 
         raise ValueError(f"{len(real)} real and {len(generated)} generated pieces: sets must be equally large")
     half = len(real) // 2
     of_real, of_generated = (values[generator.permutation(len(values))] for values in (real, generated))
-    weights = fit(
-        np.vstack([of_real[:half], of_generated[:half]]), np.repeat([1.0, 0.0], half)
-    )
+    weights = fit(np.vstack([of_real[:half], of_generated[:half]]), np.repeat([1.0, 0.0], half))
     is_real, is_not = (score(weights, values[half:]) for values in (of_real, of_generated))
     return {
         "balanced_accuracy": float(np.mean(is_real > 0) + np.mean(is_not <= 0)) / 2,

@@ -8,16 +8,17 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
 
+from tenfold.data.melodies import BAR, BEAT, FIRST_NOTE, LOWEST, NO_EVENT, NOTE_OFF, Events
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
-from tenfold.papers.melody.measures import BAR, BEAT, FIRST_NOTE, LOWEST_PITCH, NO_EVENT, NOTE_OFF, Events
 from tenfold.papers.melody.results import (
     CORPUS,
     REAL,
     VARIANTS,
     Measured,
     Measures,
+    Models,
     Profiles,
     main_decoding,
     read_measures,
@@ -28,7 +29,7 @@ from tenfold.papers.melody.results import (
 from tenfold.papers.melody.scores import draw_roll, one_seed, pitch_name
 from tenfold.report.arms import face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import draw_bars, draw_curves, draw_lines, draw_matrix, new_figure, save_figure
+from tenfold.report.figures import GREYS, PALETTE, draw_bars, draw_lines, new_figure, save_figure, student_ends
 
 PRINTED_BAR = "E5 N C5 N D5 N B4 N O N N N B4 N N N"  # Figure 3 of the paper: N no-event, O note-off
 PRINTED_PITCHES = {"B4": 71, "C5": 72, "D5": 74, "E5": 76}
@@ -53,11 +54,12 @@ def figures(
     overlap: Outputs,
 ) -> None:
     """All figures without composed notes in them, each with the CSV behind it."""
-    shown = face_of(cfg, read_models(models))
+    trained = read_models(models)
+    shown = face_of(cfg, trained)
     measured, by_seed = read_measures(measures), read_profiles(profiles)
     figure_profiles(by_seed[cfg["seeds"][0]], one_seed(shown), profile_samples)
     figure_coding(one_seed(shown), coding)
-    figure_accuracy(histories, shown, accuracy)
+    figure_accuracy(histories, trained, shown, accuracy)
     figure_elbow(by_seed, shown, elbow)
     figure_repetition(cfg, measured, shown, repetition)
     figure_similarity(cfg, measured, shown, similarity)
@@ -93,7 +95,7 @@ def figure_profiles(profiles: Mapping[str, Profiles], shown: Face, paths: Iterab
 def printed_bar() -> Events:
     """The bar of the paper's Figure 3 as events, shape (16,)."""
     marks = {"N": NO_EVENT, "O": NOTE_OFF}
-    marks |= {name: pitch - LOWEST_PITCH + FIRST_NOTE for name, pitch in PRINTED_PITCHES.items()}
+    marks |= {name: pitch - LOWEST + FIRST_NOTE for name, pitch in PRINTED_PITCHES.items()}
     return np.array([marks[mark] for mark in PRINTED_BAR.split()], dtype=np.int8)
 
 
@@ -101,7 +103,7 @@ def figure_coding(shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 3: how one bar is coded."""
     bar = printed_bar()
     names = ["no-event", "note-off"] + [pitch_name(pitch) for pitch in range(71, 77)]
-    row_of = {NO_EVENT: 0, NOTE_OFF: 1} | {pitch - LOWEST_PITCH + FIRST_NOTE: pitch - 69 for pitch in range(71, 77)}
+    row_of = {NO_EVENT: 0, NOTE_OFF: 1} | {pitch - LOWEST + FIRST_NOTE: pitch - 69 for pitch in range(71, 77)}
     matrix = np.zeros((len(names), BAR))
     matrix[[row_of[int(event)] for event in bar], range(BAR)] = 1
     figure, panels = new_figure("One bar as events (the bar of Figure 3)", shown, rows=2, size=(7.0, 4.6))
@@ -122,7 +124,7 @@ def figure_coding(shown: Face, paths: Iterable[Path]) -> None:
     save_figure(figure, frame, paths)
 
 
-def figure_accuracy(histories: Sequence[Path], shown: Face, paths: Iterable[Path]) -> None:
+def figure_accuracy(histories: Sequence[Path], models: Models, shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 5: accuracy of the note layer along its training, on training and on held-out pieces."""
     frame = pd.concat([pd.read_csv(path).assign(variant=path.parts[-2]) for path in histories])
     frame = frame[(frame["layer"] == "note") & (frame["coding"] == "repeat") & frame["variant"].isin(CURVES)]
@@ -134,16 +136,25 @@ def figure_accuracy(histories: Sequence[Path], shown: Face, paths: Iterable[Path
         for what in ("event", "no_event")
     ]  # fmt: skip
     long = pd.DataFrame(rows, columns=["model", "pieces", "events", "seed", "iteration", "accuracy"])
-    long = long.assign(curve=long["model"] + ", " + long["pieces"]).sort_values(["pieces", "model"], kind="stable")
+    stops = [models[variant].at("stopped_at") for variant in CURVES if variant in models]
     figure, panels = new_figure(
         "Accuracy of the note layer, labels with repeats (Figure 5)", shown, columns=2, size=(8.4, 4.0)
     )
     for axes, what, title in ((panels[0], "no_event", "no-events"), (panels[1], "event", "events")):
-        draw_curves(axes, long[long["events"] == what], x="iteration", y="accuracy", arm="curve")
-        axes.set(xlabel="iteration", ylabel=f"accuracy on {title} [%]")
-        axes.legend(title=None, fontsize=7)
+        sns.lineplot(
+            long[long["events"] == what], x="iteration", y="accuracy", hue="model", style="pieces", linewidth=1.3,
+            style_order=["held out", "training"], palette=list(PALETTE[: long["model"].nunique()]),
+            errorbar=student_ends, ax=axes,
+        )  # fmt: skip
+        axes.set(xlabel="iteration  (triangles: training stopped)", ylabel=f"accuracy on {title} [%]")
+        bottom = axes.get_ylim()[0]
+        for stop, color in zip(stops, PALETTE, strict=False):
+            axes.plot(np.mean(list(stop.values())), bottom, marker="^", markersize=7, color=color, clip_on=False,
+                      markeredgecolor="black", zorder=5)  # fmt: skip
+        axes.set_ylim(bottom=bottom)
+        axes.legend(fontsize=7)
     panels[0].get_legend().remove()
-    save_figure(figure, long.drop(columns="curve"), paths)
+    save_figure(figure, long, paths)
 
 
 def figure_elbow(by_seed: Mapping[int, Mapping[str, Profiles]], shown: Face, paths: Iterable[Path]) -> None:
@@ -194,35 +205,35 @@ def figure_repetition(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable
 
 
 def figure_similarity(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable[Path]) -> None:
-    """Which bars of a piece are alike: the mean self-similarity matrix of each set."""
+    """Which bars of a piece are alike: the mean self-similarity matrix of each set, without its diagonal of ones."""
     arms = compared_sets(cfg, measures, first=[CORPUS])
     figure, panels = new_figure(
-        "Alike bars: share of sixteenths with the same event", shown, columns=len(arms), size=(2.3 * len(arms), 3.0)
+        "Alike bars: share of sixteenths with the same event",
+        shown,
+        columns=len(arms),
+        size=(1.9 * len(arms) + 0.6, 2.9),
     )
     means = {
         title: np.mean([row["self_similarity"] for row in arm.rows.values()], axis=0) for title, arm in arms.items()
     }
-    off_diagonal = np.concatenate([mean[~np.eye(len(mean), dtype=bool)] for mean in means.values()])
-    rows = []
-    for axes, (title, mean) in zip(panels, means.items(), strict=True):
-        draw_similarity(axes, mean, low=float(off_diagonal.min()), high=float(off_diagonal.max()))
+    alike = {title: np.where(np.eye(len(mean)), np.nan, mean) for title, mean in means.items()}
+    low, high = (edge([edge(matrix) for matrix in alike.values()]) for edge in (np.nanmin, np.nanmax))
+    for axes, (title, matrix) in zip(panels, alike.items(), strict=True):
+        edges = (0.5, len(matrix) + 0.5, len(matrix) + 0.5, 0.5)
+        image = axes.imshow(matrix, cmap=GREYS, vmin=low, vmax=high, extent=edges, interpolation="nearest")
         axes.set_title(title, fontsize=8)
-        rows += [
-            {"pieces": title, "bar": i + 1, "other bar": j + 1, "share": value}
-            for i, line in enumerate(mean)
-            for j, value in enumerate(line)
-        ]
+        axes.set(xlabel="bar", xticks=range(1, len(matrix) + 1, 4), yticks=range(1, len(matrix) + 1, 4))
+        axes.tick_params(length=0, labelsize=7)
+        axes.grid(visible=False)
+    panels[0].set_ylabel("bar")
+    figure.colorbar(image, ax=panels, shrink=0.6).ax.tick_params(labelsize=7)
+    rows = [
+        {"pieces": title, "bar": i + 1, "other bar": j + 1, "share": value}
+        for title, mean in means.items()
+        for i, line in enumerate(mean)
+        for j, value in enumerate(line)
+    ]
     save_figure(figure, pd.DataFrame(rows), paths)
-
-
-def draw_similarity(axes: Axes, mean: np.ndarray, *, low: float, high: float) -> None:
-    """One matrix, with every fourth bar numbered; the diagonal, which is 1, is left out of the scale."""
-    bars = range(1, len(mean) + 1)
-    draw_matrix(axes, pd.DataFrame(mean, index=bars, columns=bars), low=low, high=high)
-    fourth = range(0, len(mean), 4)
-    axes.set_xticks([i + 0.5 for i in fourth], [str(i + 1) for i in fourth], rotation=0)
-    axes.set_yticks([i + 0.5 for i in fourth], [str(i + 1) for i in fourth])
-    axes.set(xlabel="bar", ylabel="bar")
 
 
 def figure_overlap(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable[Path]) -> None:
@@ -240,6 +251,9 @@ def figure_overlap(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable[Pa
     draw_bars(panels[0], wrapped, x="feature", y="overlap", arm="pieces")
     panels[0].set(xlabel=None, ylabel="overlap area (1: alike)", ylim=(0, 1.25))
     panels[0].tick_params(axis="x", labelsize=7)
+    panels[0].legend(
+        panels[0].containers, list(dict.fromkeys(frame["pieces"])), ncols=5, loc="upper center", fontsize=8
+    )
     save_figure(figure, frame, paths)
 
 

@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.data.melodies import BAR, Events
 from tenfold.papers.melody.classifier import described, tell_apart
 from tenfold.papers.melody.composed import Composed
 from tenfold.papers.melody.measures import (
-    BAR,
-    BEAT,
     LAGS,
-    Events,
-    Floats,
     Shared,
     compression,
     curve_distance,
@@ -29,8 +26,10 @@ from tenfold.papers.melody.measures import (
     self_similarity,
 )
 from tenfold.papers.melody.mgeval import compare_sets, features_of, mean_overlap
+from tenfold.papers.melody.profiles import Floats
 from tenfold.papers.melody.results import FREE, TUNE
 from tenfold.papers.melody.tunes import twinkle
+
 
 class Corpus:
     """The real pieces of one seed's split, and excerpts of them as long as the generated pieces.
@@ -118,9 +117,7 @@ def of_corpus(corpus: Corpus, seed: int) -> dict[str, Any]:
     }
 
 
-def of_composed(
-    sets: dict[str, Composed], corpus: Corpus, centres: dict[str, Floats], seed: int
-) -> dict[str, Any]:
+def of_composed(sets: dict[str, Composed], corpus: Corpus, centres: dict[str, Floats], seed: int) -> dict[str, Any]:
     """What one model composed with one decoding rule.
 
     Args:

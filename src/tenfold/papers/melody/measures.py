@@ -14,13 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-NO_EVENT, NOTE_OFF, FIRST_NOTE = 0, 1, 2
-LOWEST_PITCH = 48  # of FIRST_NOTE, as a MIDI number
-BEAT, BAR = 4, 16  # steps
-LAGS = (1, 2, 4, 8, 16)  # bars
+from tenfold.data.melodies import BAR, FIRST_NOTE, LOWEST, NO_EVENT, NOTE_OFF, Events
+from tenfold.papers.melody.profiles import Floats, assign
 
-Events = NDArray[np.int8]
-Floats = NDArray[np.float64]
+LAGS = (1, 2, 4, 8, 16)  # bars
 
 
 def notes_of(piece: Events) -> NDArray[np.int64]:
@@ -32,7 +29,7 @@ def notes_of(piece: Events) -> NDArray[np.int64]:
     ends = np.append(happens[1:], len(piece))
     sounds = piece[happens] >= FIRST_NOTE
     onsets = happens[sounds]
-    return np.stack([onsets, ends[sounds] - onsets, piece[onsets].astype(np.int64) - FIRST_NOTE + LOWEST_PITCH], axis=1)
+    return np.stack([onsets, ends[sounds] - onsets, piece[onsets].astype(np.int64) - FIRST_NOTE + LOWEST], axis=1)
 
 
 def idle_note_offs(pieces: Iterable[Events]) -> float:
@@ -56,7 +53,7 @@ def rhythm(piece: Events) -> NDArray[np.bool_]:
 
 
 def profiles_of(piece: Events, centres: Floats) -> NDArray[np.int64]:
-    """The profile of each clip of a piece: the nearest centre (Euclid), the first of equally near ones.
+    """The profile of each clip of a piece: the nearest centre.
 
     Args:
         piece: events, shape (steps,).
@@ -65,14 +62,10 @@ def profiles_of(piece: Events, centres: Floats) -> NDArray[np.int64]:
     Returns:
         Shape (steps / 4,) or (steps / 16,).
     """
-    clips = rhythm(piece).reshape(-1, centres.shape[1]).astype(np.float64)
-    squared = ((clips[:, None, :] - centres[None]) ** 2).sum(axis=2)
-    return np.argmin(np.round(squared, 12), axis=1)
+    return assign(rhythm(piece).reshape(-1, centres.shape[1]).astype(np.float64), centres)
 
 
-def guidance(
-    pieces: Sequence[Events], fed: Sequence[NDArray[np.integer]], centres: Floats
-) -> dict[str, float]:
+def guidance(pieces: Sequence[Events], fed: Sequence[NDArray[np.integer]], centres: Floats) -> dict[str, float]:
     """How well pieces follow the profiles that were handed down to them.
 
     Args:

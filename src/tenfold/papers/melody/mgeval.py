@@ -1,7 +1,8 @@
 """Compares two sets of melodies, feature by feature, by the distances within and between them.
 
 The features and the two numbers, Kullback-Leibler divergence and overlap area of the densities of intra-set and
-inter-set distances, are those of Yang and Lerch, "On the evaluation of generative models in music" (2020), for one voice.
+inter-set distances, are those of Yang and Lerch, "On the evaluation of generative models in music"
+(2020), for one voice.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import gaussian_kde
 
-from tenfold.papers.melody.measures import Events, Floats, notes_of
+from tenfold.data.melodies import Events
+from tenfold.papers.melody.measures import notes_of
+from tenfold.papers.melody.profiles import Floats
 
 LENGTHS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 17])  # first length of each bin, in sixteenths; the last is "longer"
 GRID = 512  # points at which two densities are compared

@@ -117,6 +117,12 @@ def condition_title(condition: str) -> str:
     return titles.get(condition, condition)
 
 
+def in_order(conditions: Sequence[str]) -> list[str]:
+    """Conditions in the order in which they are shown: the model's own profiles, those of tunes, hand-made ones."""
+    first = [FREE, "true", "shuffled", TUNE]
+    return [*(name for name in first if name in conditions), *sorted(set(conditions) - set(first))]
+
+
 def hand_made(conditions: Sequence[str], layer: str) -> list[str]:
     """Those of the conditions that are made by hand for a layer (``beat`` or ``bar``)."""
     return [name for name in conditions if name.startswith(f"{layer}s-")]

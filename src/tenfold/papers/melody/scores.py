@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from tenfold.data.melodies import BAR, BEAT, Events
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.melody.composed import Composed, read_composed
-from tenfold.papers.melody.measures import BAR, BEAT, Events, Floats, notes_of, profiles_of, rhythm
+from tenfold.papers.melody.measures import notes_of, profiles_of, rhythm
+from tenfold.papers.melody.profiles import Floats
 from tenfold.papers.melody.results import (
     FREE,
     TUNE,
@@ -103,7 +104,7 @@ def draw_told(axes: Axes, fed: NDArray[np.integer], centres: Floats, own: NDArra
     bottom = axes.get_ylim()[0]
     axes.vlines(wanted + 0.5, bottom + 0.3, bottom + 1.7, color=TOLD, linewidth=1.4)
     for clip in np.flatnonzero(fed != own):
-        axes.axvspan(clip * steps, (clip + 1) * steps, color=ASTRAY, alpha=0.35, linewidth=0)
+        axes.axvspan(clip * steps, (clip + 1) * steps, color=ASTRAY, alpha=0.35, linewidth=0, zorder=0)
     for clip, profile in enumerate(fed):
         if steps == BAR:
             axes.text((clip + 0.5) * steps, axes.get_ylim()[1], str(profile + 1), ha="center", va="bottom", fontsize=7)
@@ -160,7 +161,7 @@ def figure_tune(sets: Sets, shown: Face, paths: Iterable[Path]) -> None:
     for axes, (name, piece) in zip(panels, drawn, strict=False):
         draw_roll(axes, piece)
         for step in np.flatnonzero(rhythm(piece) != rhythm(original)):
-            axes.axvspan(step, step + 1, color=ASTRAY, alpha=0.5, linewidth=0)
+            axes.axvspan(step, step + 1, color=ASTRAY, alpha=0.5, linewidth=0, zorder=0)
         axes.set_title(name, fontsize=8, loc="left")
     for axes in panels[len(drawn) :]:
         axes.set_axis_off()
@@ -181,7 +182,10 @@ def figure_samples(sets: Sets, shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 9: the first melody of each model, with a letter for each rhythm of a bar."""
     variants = [variant for variant in ("1L", "2L", "3L") if variant in sets]
     figure, panels = new_figure(
-        "The first melody of each model (Figure 9)", shown, rows=max(1, len(variants)), size=(8.4, 0.9 + 1.75 * len(variants))
+        "The first melody of each model (Figure 9)",
+        shown,
+        rows=max(1, len(variants)),
+        size=(8.4, 0.9 + 1.75 * len(variants)),
     )
     drawn = []
     for axes, variant in zip(panels, variants, strict=True):
@@ -205,8 +209,10 @@ def figure_hierarchy(sets: Sets, centres: dict[str, Floats], shown: Face, paths:
     for axes, layer, fed in ((panels[0], "bar", bars), (panels[1], "beat", beats)):
         draw_profile_boxes(axes, fed, centres[layer], layer)
     draw_roll(panels[2], piece)
-    panels[2].set_xlabel("bar")
+    panels[2].set_xlabel("bar  (a bar profile also conditions the notes of its beats)")
     panels[2].set_ylabel("notes")
+    panels[0].get_gridspec().set_height_ratios([0.5, 0.6, 1.6])
+    figure.get_layout_engine().set(hspace=0.12)
     figure.draw_without_rendering()  # positions, for arrows from panel to panel
     for upper, lower, steps in ((0, 1, BAR), (1, 2, BEAT)):
         below = BEAT if upper == 0 else 1
@@ -215,7 +221,7 @@ def figure_hierarchy(sets: Sets, centres: dict[str, Floats], shown: Face, paths:
             start = (child * below // steps + 0.5) * steps
             end = (child + 0.5) * below
             panels[lower].annotate(
-                "", xy=(end, top), xycoords=panels[lower].transData, xytext=(start, 0), textcoords=panels[upper].transData,
+                "", xy=(end, top), xycoords="data", xytext=(start, 0), textcoords=panels[upper].transData,
                 arrowprops={"arrowstyle": "->", "color": "0.35", "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
                 annotation_clip=False,
             )  # fmt: skip
@@ -227,9 +233,7 @@ def draw_profile_boxes(axes: Axes, fed: NDArray[np.integer], centres: Floats, la
     steps = centres.shape[1]
     for place, profile in enumerate(fed):
         left = place * steps
-        axes.add_patch(
-            Rectangle((left + 0.3, 0), steps - 0.6, 1, facecolor="0.93", edgecolor="black", linewidth=0.8)
-        )
+        axes.add_patch(Rectangle((left + 0.3, 0), steps - 0.6, 1, facecolor="0.93", edgecolor="black", linewidth=0.8))
         axes.text(left + steps / 2, 0.72, f"{layer} profile {profile + 1}" if layer == "bar" else str(profile + 1),
                   ha="center", va="center", fontsize=8)  # fmt: skip
         wanted = left + np.flatnonzero(centres[profile] >= 0.5) + 0.5

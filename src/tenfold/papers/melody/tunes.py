@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenfold.papers.melody.measures import BEAT, FIRST_NOTE, LOWEST_PITCH, NO_EVENT, Events
+from tenfold.data.melodies import BEAT, FIRST_NOTE, LOWEST, NO_EVENT, Events
 
 # "Twinkle, Twinkle, Little Star": a letter is a quarter note, a dash holds it for another quarter.
 FIRST = "CCGG AAG- FFEE DDC-"
@@ -18,5 +18,5 @@ def twinkle() -> Events:
     events = np.full(BEAT * len(TWINKLE.replace(" ", "")), NO_EVENT, dtype=np.int8)
     for beat, letter in enumerate(TWINKLE.replace(" ", "")):
         if letter != "-":
-            events[BEAT * beat] = PITCHES[letter] - LOWEST_PITCH + FIRST_NOTE
+            events[BEAT * beat] = PITCHES[letter] - LOWEST + FIRST_NOTE
     return events

@@ -150,7 +150,9 @@ def stops_later(models: Models, ours: tuple[str, ...], other: str) -> Evidence:
     if absent := [variant for variant in (*ours, other) if variant not in models]:
         return missing(*absent)
     cells = [
-        Arms(f"{title_of(variant)} against {title_of(other)}", *(models[of].at("stopped_at") for of in (variant, other)))
+        Arms(
+            f"{title_of(variant)} against {title_of(other)}", *(models[of].at("stopped_at") for of in (variant, other))
+        )
         for variant in ours
     ]
     return Evidence(cells, unit="iterations")
