@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from tenfold.data.melodies import BAR, Events
+from tenfold.data.melodies import Events, Melodies, write
 from tenfold.files import write_json, write_text
 from tenfold.papers.melody.measures import profiles_of
 from tenfold.papers.melody.tunes import twinkle
@@ -87,6 +87,7 @@ def write_models(path: Path, variant: str) -> None:
             "nll": nll | {"joint": sum(nll.values())},
             "accuracy": {"plain": {"event": 0.1, "no_event": 0.99, "onset": 0.2}, "repeat": shares | {"onset": 0.5}},
             "stopped_at": STOPPED[variant] + 20 * seed,
+            "stopped": {"note": {"by_rule": True}},
             "params": 900_000,
         })  # fmt: skip
         for iteration in range(200, 2200, 200):
@@ -101,7 +102,9 @@ def write_profiles(path: Path) -> None:
     """Profiles with counts and elbow curves."""
     rows: list[dict[str, Any]] = []
     for seed in SEEDS:
-        row: dict[str, Any] = {"seed": seed}
+        order = np.random.default_rng(seed).permutation(40).tolist()
+        split = {"train": order[8:], "validation": order[4:8], "test": order[:4]}
+        row: dict[str, Any] = {"seed": seed, "split": split}
         for layer, centres in CENTRES.items():
             elbow = [{"k": k, "distance": 2.0 / k + 0.01 * seed} for k in (2, 4, 8, 12)]
             row[layer] = {"centres": centres.tolist(), "counts": [50, 30, 15, 5], "elbow": elbow}
@@ -113,7 +116,5 @@ def write_corpus(path: Path) -> list[Events]:
     """A prepared file of pieces."""
     pieces = corpus(np.random.default_rng(7))
     path.parent.mkdir(parents=True, exist_ok=True)
-    offsets = np.cumsum([0, *map(len, pieces)])
-    save_file({"events": np.concatenate(pieces), "offsets": offsets.astype(np.int64)}, path)
-    assert all(len(one) % BAR == 0 for one in pieces)
+    write(path, Melodies("made-up", pieces, [f"tune {i}" for i in range(len(pieces))], {}))
     return pieces

@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from tenfold.data.melodies import BAR, BEAT, FIRST_NOTE, LOWEST, NO_EVENT, NOTE_OFF, Events
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
@@ -18,7 +17,6 @@ from tenfold.papers.melody.results import (
     VARIANTS,
     Measured,
     Measures,
-    Models,
     Profiles,
     main_decoding,
     read_measures,
@@ -29,7 +27,7 @@ from tenfold.papers.melody.results import (
 from tenfold.papers.melody.scores import draw_roll, one_seed, pitch_name
 from tenfold.report.arms import face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import GREYS, PALETTE, draw_bars, draw_lines, new_figure, save_figure, student_ends
+from tenfold.report.figures import GREYS, draw_bars, draw_curves, draw_lines, new_figure, save_figure
 
 PRINTED_BAR = "E5 N C5 N D5 N B4 N O N N N B4 N N N"  # Figure 3 of the paper: N no-event, O note-off
 PRINTED_PITCHES = {"B4": 71, "C5": 72, "D5": 74, "E5": 76}
@@ -54,12 +52,11 @@ def figures(
     overlap: Outputs,
 ) -> None:
     """All figures without composed notes in them, each with the CSV behind it."""
-    trained = read_models(models)
-    shown = face_of(cfg, trained)
+    shown = face_of(cfg, read_models(models))
     measured, by_seed = read_measures(measures), read_profiles(profiles)
     figure_profiles(by_seed[cfg["seeds"][0]], one_seed(shown), profile_samples)
     figure_coding(one_seed(shown), coding)
-    figure_accuracy(histories, trained, shown, accuracy)
+    figure_accuracy(histories, shown, accuracy)
     figure_elbow(by_seed, shown, elbow)
     figure_repetition(cfg, measured, shown, repetition)
     figure_similarity(cfg, measured, shown, similarity)
@@ -124,36 +121,26 @@ def figure_coding(shown: Face, paths: Iterable[Path]) -> None:
     save_figure(figure, frame, paths)
 
 
-def figure_accuracy(histories: Sequence[Path], models: Models, shown: Face, paths: Iterable[Path]) -> None:
+def figure_accuracy(histories: Sequence[Path], shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 5: accuracy of the note layer along its training, on training and on held-out pieces."""
     frame = pd.concat([pd.read_csv(path).assign(variant=path.parts[-2]) for path in histories])
     frame = frame[(frame["layer"] == "note") & (frame["coding"] == "repeat") & frame["variant"].isin(CURVES)]
     rows = [
-        {"model": title_of(row.variant), "pieces": pieces, "events": what, "seed": row.seed,
-         "iteration": row.iteration, "accuracy": 100 * getattr(row, f"{prefix}{what}")}
-        for row in frame.itertuples()
-        for pieces, prefix in (("training", "train_"), ("held out", ""))
-        for what in ("event", "no_event")
+        {"model": title_of(str(row["variant"])), "pieces": pieces, "events": what, "seed": row["seed"],
+         "iteration": row["iteration"], "accuracy": 100 * row[f"{prefix}{what}"]}
+        for row in frame.to_dict("records")
+        for pieces, prefix in (("training", "train_"), ("validation", ""))
+        for what in ("no_event", "event")
     ]  # fmt: skip
     long = pd.DataFrame(rows, columns=["model", "pieces", "events", "seed", "iteration", "accuracy"])
-    stops = [models[variant].at("stopped_at") for variant in CURVES if variant in models]
     figure, panels = new_figure(
-        "Accuracy of the note layer, labels with repeats (Figure 5)", shown, columns=2, size=(8.4, 4.0)
+        "Accuracy of the note layer, labels with repeats (Figure 5)", shown, rows=2, columns=2, size=(8.4, 6.0)
     )
-    for axes, what, title in ((panels[0], "no_event", "no-events"), (panels[1], "event", "events")):
-        sns.lineplot(
-            long[long["events"] == what], x="iteration", y="accuracy", hue="model", style="pieces", linewidth=1.3,
-            style_order=["held out", "training"], palette=list(PALETTE[: long["model"].nunique()]),
-            errorbar=student_ends, ax=axes,
-        )  # fmt: skip
-        axes.set(xlabel="iteration  (triangles: training stopped)", ylabel=f"accuracy on {title} [%]")
-        bottom = axes.get_ylim()[0]
-        for stop, color in zip(stops, PALETTE, strict=False):
-            axes.plot(np.mean(list(stop.values())), bottom, marker="^", markersize=7, color=color, clip_on=False,
-                      markeredgecolor="black", zorder=5)  # fmt: skip
-        axes.set_ylim(bottom=bottom)
-        axes.legend(fontsize=7)
-    panels[0].get_legend().remove()
+    shown_in = [(pieces, what) for pieces in ("training", "validation") for what in ("no_event", "event")]
+    for axes, (pieces, what) in zip(panels, shown_in, strict=True):
+        part = long[(long["events"] == what) & (long["pieces"] == pieces)]
+        draw_curves(axes, part, x="iteration", y="accuracy", arm="model")
+        axes.set(xlabel="iteration", ylabel=f"{pieces}: {what.replace('_', '-')}s predicted [%]")
     save_figure(figure, long, paths)
 
 
@@ -172,7 +159,7 @@ def figure_elbow(by_seed: Mapping[int, Mapping[str, Profiles]], shown: Face, pat
         axes.axvline(chosen, color="0.4", linestyle="--", linewidth=1)
         axes.text(chosen, axes.get_ylim()[1], f" {chosen} used", va="top", fontsize=8, color="0.2")
         axes.set(xlabel=f"{layer} profiles", ylabel="mean distance to the profile")
-        axes.get_legend().remove()
+        axes.legend().remove()
         frames.append(frame)
     save_figure(figure, pd.concat(frames), paths)
 
@@ -200,7 +187,7 @@ def figure_repetition(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable
         axes.set(xlabel="bars back", ylabel=f"bars of {title} [%]")
         axes.set_ylim(bottom=0)
         axes.legend(title=None, fontsize=7)
-    panels[1].get_legend().remove()
+    panels[1].legend().remove()
     save_figure(figure, frame, paths)
 
 

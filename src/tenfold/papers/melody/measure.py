@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tenfold.data.melodies import BAR, Events
+from tenfold.data.melodies import BAR, Events, load
+from tenfold.errors import UserError
+from tenfold.files import read_json, write_json
+from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.papers.melody.classifier import described, tell_apart
-from tenfold.papers.melody.composed import Composed
+from tenfold.papers.melody.composed import Composed, read_composed
 from tenfold.papers.melody.measures import (
     LAGS,
     Shared,
@@ -27,8 +31,46 @@ from tenfold.papers.melody.measures import (
 )
 from tenfold.papers.melody.mgeval import compare_sets, features_of, mean_overlap
 from tenfold.papers.melody.profiles import Floats
-from tenfold.papers.melody.results import FREE, TUNE
+from tenfold.papers.melody.results import FREE, TUNE, read_centres
 from tenfold.papers.melody.tunes import twinkle
+
+
+@stage
+def measure(cfg: Cfg, job: Job, *, data: Input, generated: Input, profiles: Input, measures: Output) -> None:
+    """The measures of what one model composed with one decoding rule, a row for each seed.
+
+    Args:
+        cfg: ``seeds``, and ``bars``, the length of composed pieces.
+        job: what surrounds the run.
+        data: the corpus.
+        generated: all that was composed.
+        profiles: of the same seeds, with their divisions of the corpus.
+        measures: JSON.
+    """
+    rows = []
+    for seed, corpus in corpora(cfg, data, profiles).items():
+        row = of_composed(read_composed(generated, seed), corpus, read_centres([profiles], seed), seed)
+        job.say(f"seed {seed}: L1 distance of rhythm repetition {row['rhythm_repetition_distance']:.3f}")
+        rows.append(row)
+    write_json(measures, {"rows": rows})
+
+
+@stage
+def measure_real(cfg: Cfg, job: Job, *, data: Input, profiles: Input, training: Output, held_out: Output) -> None:
+    """The same measures of real pieces: the training pieces as the reference, held-out ones as what can be expected."""
+    divided = corpora(cfg, data, profiles)
+    write_json(training, {"rows": [of_corpus(corpus, seed) for seed, corpus in divided.items()]})
+    write_json(held_out, {"rows": [of_real(corpus, seed) for seed, corpus in divided.items()]})
+    job.say(f"real pieces of {len(divided)} divisions of the corpus")
+
+
+def corpora(cfg: Cfg, data: Path, profiles: Path) -> dict[int, Corpus]:
+    """The corpus as each seed divides it, in excerpts as long as the composed pieces."""
+    pieces, found = load(data).pieces, {}
+    for row in read_json(profiles)["rows"]:
+        train, test = ([pieces[i] for i in row["split"][part]] for part in ("train", "test"))
+        found[row["seed"]] = Corpus(train, test, cfg["bars"], row["seed"])
+    return {seed: found[seed] for seed in cfg["seeds"]}
 
 
 class Corpus:
@@ -36,9 +78,12 @@ class Corpus:
 
     Args:
         train: the pieces that models are trained on.
-        held_out: the others.
+        held_out: those that decide nothing.
         bars: length of an excerpt.
         seed: divides the excerpts of all tunes in two random halves, one of which is the reference.
+
+    Raises:
+        UserError: too few pieces are long enough.
     """
 
     def __init__(self, train: Sequence[Events], held_out: Sequence[Events], bars: int, seed: int) -> None:
@@ -47,6 +92,8 @@ class Corpus:
         every = [*self.excerpts, *self.held_out]
         order = np.random.default_rng(seed).permutation(len(every))
         half = len(every) // 2
+        if half < 2 or not self.held_out:
+            raise UserError(f"too few pieces have {bars} bars to measure with: lower compose.bars in the configuration")
         self.reference, self.rest = ([every[i] for i in part] for part in (order[:half], order[half : 2 * half]))
 
     def _beginnings(self, pieces: Sequence[Events]) -> list[Events]:
@@ -71,12 +118,12 @@ def structure(pieces: Sequence[Events], corpus: Corpus) -> dict[str, Any]:
         curve, of_corpus = (repetition([view(piece) for piece in of], LAGS) for of in (pieces, corpus.excerpts))
         found[f"{name}_repetition"] = curve
         found[f"{name}_repetition_distance"] = curve_distance(curve, of_corpus)
-    similar, of_corpus = self_similarity(pieces), self_similarity(corpus.excerpts)
+    similar, usual = self_similarity(pieces), self_similarity(corpus.excerpts)
     longest = [corpus.shared.longest(piece) for piece in pieces]
     return found | {
         "irregular": irregular(pieces, corpus.rhythms),
         "self_similarity": similar.tolist(),
-        "self_similarity_distance": float(np.mean(np.abs(similar - of_corpus))),
+        "self_similarity_distance": float(np.mean(np.abs(similar - usual))),
         "compression": float(np.mean([compression(piece) for piece in pieces])),
         "idle_note_offs": idle_note_offs(pieces),
         "longest_copy": float(np.mean(longest)),
@@ -142,3 +189,7 @@ def guidance_of(composed: Composed, centres: dict[str, Floats]) -> dict[str, dic
         for layer, fed in layers.items()
         if fed is not None
     }
+
+
+if __name__ == "__main__":
+    main(measure, measure_real)

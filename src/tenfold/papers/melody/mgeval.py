@@ -15,7 +15,7 @@ from scipy.stats import gaussian_kde
 
 from tenfold.data.melodies import Events
 from tenfold.papers.melody.measures import notes_of
-from tenfold.papers.melody.profiles import Floats
+from tenfold.papers.melody.profiles import Floats, Indices
 
 LENGTHS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 17])  # first length of each bin, in sixteenths; the last is "longer"
 GRID = 512  # points at which two densities are compared
@@ -34,7 +34,7 @@ def pitch_classes(notes: Floats) -> Floats:
 
 def pitch_class_transitions(notes: Floats) -> Floats:
     """How often each pitch class follows each, of sum 1; (144,), row by row."""
-    return _transitions(notes[:, 2].astype(int) % 12, 12)
+    return _transitions(notes[:, 2].astype(np.int64) % 12, 12)
 
 
 def pitch_range(notes: Floats) -> Floats:
@@ -135,16 +135,16 @@ def divergence_and_overlap(first: Floats, second: Floats) -> tuple[float, float]
     return float(np.sum(p * np.log(p / q)) * step), float(np.sum(np.minimum(p, q)) * step)
 
 
-def _length_bins(notes: Floats) -> Floats:
-    return np.searchsorted(LENGTHS, notes[:, 1], side="right") - 1
+def _length_bins(notes: Floats) -> Indices:
+    return np.searchsorted(LENGTHS, notes[:, 1], side="right").astype(np.int64) - 1
 
 
-def _transitions(states: Floats, kinds: int) -> Floats:
+def _transitions(states: Indices, kinds: int) -> Floats:
     return _shares(np.bincount(states[:-1] * kinds + states[1:], minlength=kinds * kinds))
 
 
-def _shares(counts: Floats) -> Floats:
-    return counts / max(1, counts.sum())
+def _shares(counts: Indices) -> Floats:
+    return counts / max(1, int(counts.sum()))
 
 
 def _mean(values: Floats) -> Floats:

@@ -52,7 +52,10 @@ def scores(
     tune: Outputs,
     samples: Outputs,
 ) -> None:
-    """All figures with notes in them; the first piece of the first seed each time, whatever it is like."""
+    """All figures with notes in them: each time the first piece of the first seed, whatever it is like.
+
+    Pieces that are too much like a training piece are not among the ``generated`` ones; where none is left, it says so.
+    """
     shown = one_seed(face_of(cfg, read_models(models)))
     seed = cfg["seeds"][0]
     sets = {path.parts[-3]: read_composed(path, seed) for path in reversed(generated)}
@@ -103,11 +106,17 @@ def draw_told(axes: Axes, fed: NDArray[np.integer], centres: Floats, own: NDArra
     wanted = np.flatnonzero((centres[fed] >= 0.5).ravel())
     bottom = axes.get_ylim()[0]
     axes.vlines(wanted + 0.5, bottom + 0.3, bottom + 1.7, color=TOLD, linewidth=1.4)
-    for clip in np.flatnonzero(fed != own):
+    for clip in np.flatnonzero(fed != own).tolist():
         axes.axvspan(clip * steps, (clip + 1) * steps, color=ASTRAY, alpha=0.35, linewidth=0, zorder=0)
     for clip, profile in enumerate(fed):
         if steps == BAR:
             axes.text((clip + 0.5) * steps, axes.get_ylim()[1], str(profile + 1), ha="center", va="bottom", fontsize=7)
+
+
+def draw_nothing(axes: Axes) -> None:
+    """In place of a roll, where all pieces are too much like the training pieces to be shown."""
+    axes.text(0.5, 0.5, "every piece was too much like a training piece to be shown", ha="center", va="center")
+    axes.set_axis_off()
 
 
 def frame_of(pieces: Iterable[tuple[str, Events]]) -> pd.DataFrame:
@@ -139,6 +148,9 @@ def figure_guidance(
     figure, panels = new_figure(title, shown, rows=max(1, len(conditions)), size=(8.4, 0.9 + 1.75 * len(conditions)))
     for axes, condition in zip(panels, conditions, strict=True):
         composed = found[condition]
+        if len(composed.events) == 0:
+            draw_nothing(axes)
+            continue
         fed = composed.of(layer)[FIRST_PIECE]
         piece = cut(composed.events[FIRST_PIECE])
         own = profiles_of(piece, centres[layer])
@@ -155,16 +167,16 @@ def figure_tune(sets: Sets, shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 8: a tune, and a new melody under its beat and bar profiles."""
     original = twinkle()
     drawn = [('"Twinkle, Twinkle, Little Star"', original)]
-    if TUNE in sets.get("3L", {}):
+    if TUNE in sets.get("3L", {}) and len(sets["3L"][TUNE].events):
         drawn.append(("HRNN-3L under its profiles", sets["3L"][TUNE].events[FIRST_PIECE]))
     figure, panels = new_figure("A new melody in the rhythm of a tune (Figure 8)", shown, rows=2, size=(8.4, 4.2))
     for axes, (name, piece) in zip(panels, drawn, strict=False):
         draw_roll(axes, piece)
-        for step in np.flatnonzero(rhythm(piece) != rhythm(original)):
+        for step in np.flatnonzero(rhythm(piece) != rhythm(original)).tolist():
             axes.axvspan(step, step + 1, color=ASTRAY, alpha=0.5, linewidth=0, zorder=0)
         axes.set_title(name, fontsize=8, loc="left")
     for axes in panels[len(drawn) :]:
-        axes.set_axis_off()
+        draw_nothing(axes)
     panels[len(drawn) - 1].set_xlabel("bar  (shaded: sixteenths at which the rhythm is not the tune's)")
     save_figure(figure, frame_of(drawn), paths)
 
@@ -189,6 +201,9 @@ def figure_samples(sets: Sets, shown: Face, paths: Iterable[Path]) -> None:
     )
     drawn = []
     for axes, variant in zip(panels, variants, strict=True):
+        if len(sets[variant][FREE].events) == 0:
+            draw_nothing(axes)
+            continue
         piece = cut(sets[variant][FREE].events[FIRST_PIECE])
         draw_roll(axes, piece)
         for bar, letter in enumerate(rhythm_letters(piece)):
@@ -203,16 +218,21 @@ def figure_samples(sets: Sets, shown: Face, paths: Iterable[Path]) -> None:
 def figure_hierarchy(sets: Sets, centres: dict[str, Floats], shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 4, the three layers, on two bars that HRNN-3L composed."""
     composed = sets["3L"][FREE]
+    figure, panels = new_figure("Three layers, on two composed bars (Figure 4)", shown, rows=3, size=(8.4, 5.4))
+    if len(composed.events) == 0:
+        for axes in panels:
+            draw_nothing(axes)
+        save_figure(figure, frame_of([]), paths)
+        return
     piece = cut(composed.events[FIRST_PIECE], bars=2)
     bars, beats = composed.of("bar")[FIRST_PIECE][:2], composed.of("beat")[FIRST_PIECE][:8]
-    figure, panels = new_figure("Three layers, on two composed bars (Figure 4)", shown, rows=3, size=(8.4, 5.4))
     for axes, layer, fed in ((panels[0], "bar", bars), (panels[1], "beat", beats)):
         draw_profile_boxes(axes, fed, centres[layer], layer)
     draw_roll(panels[2], piece)
     panels[2].set_xlabel("bar  (a bar profile also conditions the notes of its beats)")
     panels[2].set_ylabel("notes")
-    panels[0].get_gridspec().set_height_ratios([0.5, 0.6, 1.6])
-    figure.get_layout_engine().set(hspace=0.12)
+    panels[0].get_subplotspec().get_gridspec().set_height_ratios([0.5, 0.6, 1.6])  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", hspace=0.12)
     figure.draw_without_rendering()  # positions, for arrows from panel to panel
     for upper, lower, steps in ((0, 1, BAR), (1, 2, BEAT)):
         below = BEAT if upper == 0 else 1

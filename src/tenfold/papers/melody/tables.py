@@ -136,7 +136,7 @@ def table_accuracy(cfg: Cfg, models: Models, shown: Face) -> Table:
         tuple(Column(name, header, ".2f") for name, header in ACCURACIES.items()),
         rows,
         (
-            "The note layers of 2L and 3L are told the rhythm of the current beat (and bar), which helps by construction.",
+            "The note layers of 2L and 3L are told the rhythm of the current beat (and bar), which helps.",
             'Repeat labels say "as one lookback ago" of most steps; these labels are events too.',
             "Of plain labels events are note-ons and note-offs.",
             "Published: read by eye off Figure 5 (one point); its label coding is not stated.",

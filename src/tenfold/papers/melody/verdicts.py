@@ -70,7 +70,7 @@ def compared(
     if absent := [variant for variant in (ours, other) if variant not in arms]:
         return missing(*absent)
     values = [arms[variant].percent_at(*keys) if percent else arms[variant].at(*keys) for variant in (ours, other)]
-    return Evidence([Arms(f"{title_of(ours)} against {title_of(other)}", *values, better=better)], unit=unit)
+    return Evidence([Arms(f"{title_of(ours)} against {title_of(other)}", values[0], values[1], better)], unit=unit)
 
 
 def lower(arms: Found, ours: str, other: str, unit: str, *keys: str, percent: bool = False) -> Evidence:
@@ -110,14 +110,14 @@ def follows(composed: Found, variant: str, layer: str) -> Evidence:
             averaged_over([arm.percent_at("guidance", condition, layer, name) for condition in by_hand])
             for name in ("followed", "chance")
         ]
-        cells.append(Arms(f"hand-made {layer}s", *averaged))
+        cells.append(Arms(f"hand-made {layer}s", averaged[0], averaged[1]))
     return Evidence(cells, unit=POINTS) if cells else Evidence(reason="nothing was composed under known profiles")
 
 
 def told(arm: Measured, condition: str, layer: str) -> Arms:
     """One cell: clips as told against chance, under the profiles of one condition."""
     values = [arm.percent_at("guidance", condition, layer, name) for name in ("followed", "chance")]
-    return Arms(f"{condition_title(condition)} {layer}s", *values)
+    return Arms(f"{condition_title(condition)} {layer}s", values[0], values[1])
 
 
 def averaged_over(several: list[BySeed]) -> BySeed:
@@ -131,10 +131,10 @@ def more_accurate(models: Models, ours: str, other: str) -> Evidence:
         return missing(*absent)
     if "repeat" not in models[ours].names("accuracy"):
         return Evidence(reason="this edition trains no note layer with repeat labels")
-    cells = [
-        Arms(title, *(models[variant].percent_at("accuracy", "repeat", what) for variant in (ours, other)))
-        for what, title in (("event", "events"), ("no_event", "no-events"))
-    ]
+    cells = []
+    for what, title in (("event", "events"), ("no_event", "no-events")):
+        shares = [models[variant].percent_at("accuracy", "repeat", what) for variant in (ours, other)]
+        cells.append(Arms(title, shares[0], shares[1]))
     return Evidence(cells, unit=POINTS)
 
 
@@ -149,10 +149,18 @@ def stops_later(models: Models, ours: tuple[str, ...], other: str) -> Evidence:
     """The iteration at which early stopping ends the training of the note layer."""
     if absent := [variant for variant in (*ours, other) if variant not in models]:
         return missing(*absent)
-    cells = [
-        Arms(
-            f"{title_of(variant)} against {title_of(other)}", *(models[of].at("stopped_at") for of in (variant, other))
+    early = [
+        variant
+        for variant in (*ours, other)
+        if not all(row["stopped"]["note"]["by_rule"] for row in models[variant].rows.values())
+    ]
+    if early:
+        return Evidence(
+            reason=f"the limit of iterations ended {' and '.join(map(title_of, early))} before the rule did"
         )
+    stopped = models[other].at("stopped_at")
+    cells = [
+        Arms(f"{title_of(variant)} against {title_of(other)}", models[variant].at("stopped_at"), stopped)
         for variant in ours
     ]
     return Evidence(cells, unit="iterations")
