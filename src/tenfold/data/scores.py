@@ -170,7 +170,8 @@ def _from_stream(title: str, score: Any) -> Score:
     metres = [signature.ratioString for signature in part.recurse().getElementsByClass(meter.TimeSignature)]
     signatures = list(part.recurse().getElementsByClass(key.KeySignature))
     found = Score(title, list(dict.fromkeys(metres)), signatures[0].sharps if signatures else None)
-    for bar in part.getElementsByClass(stream.Measure):
+    bars = part if part.hasMeasures() else part.makeMeasures()  # an ABC tune without bar lines has none
+    for bar in bars.getElementsByClass(stream.Measure):
         if len(bar.voices) > 1:
             raise Unusable("more than one voice")
         sounds = [
