@@ -18,7 +18,8 @@ from tenfold.errors import UserError
 from tenfold.files import write_json
 from tenfold.launcher import Job
 from tenfold.papers.melody import listening
-from tests.made_up_melodies import write_generated
+
+from ..made_up_melodies import write_generated
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CFG = {"edition": "small", "data": {"name": "aaba", "stands_in_for": "OpenEWLD"}, "seeds": [3, 4]}
