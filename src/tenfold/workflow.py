@@ -136,6 +136,10 @@ class House:
         """The code digest of the job that indexes ImageNet."""
         return digest.of_job("tenfold.data.imagenet", {})
 
+    def melodies_code(self, wildcards: Wildcards) -> str:
+        """The code digest of the job that prepares a corpus of melodies."""
+        return digest.of_job("tenfold.data.prepare_melodies", {})
+
     def scoreboard_cfg(self, wildcards: Wildcards) -> str:
         """The cfg of the job that gathers the verdicts of an edition."""
         return canonical_json({"edition": wildcards.edition, "papers": self.slugs})

@@ -73,6 +73,11 @@ class Dataset:
     homepage: str | None = None
     citation: str | None = None
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was made by others: it is fetched, or brought by hand, where a stand-in is drawn."""
+        return bool(self.archives) or self.access is not None
+
 
 def dataset(name: str) -> Dataset:
     """What the registry says of a dataset.

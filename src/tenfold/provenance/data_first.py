@@ -38,7 +38,7 @@ def make_missing_data(recorded: Iterable[Provenance], say: Callable[[str], None]
     planned = _snakemake(*sys.argv[1:], "--dry-run").stdout
     needed = [path for path in absent if re.search(rf"^ +output: {re.escape(path)}$", planned, flags=re.MULTILINE)]
     if DRY_RUN & set(sys.argv):
-        for path in [path for path in needed if registry.dataset(Path(path).stem).archives]:
+        for path in [path for path in needed if registry.dataset(Path(path).stem).is_foreign]:
             say(f"{path} is not here: this list has all jobs that read it; a run fetches it first, and then runs fewer")
             needed.remove(path)
     if needed:

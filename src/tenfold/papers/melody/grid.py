@@ -1,0 +1,198 @@
+"""What runs for HRNN at each edition, and what each job's result depends on.
+
+A *variant* is a model: ``1L`` (the note layer alone), ``1L-wide`` (as many parameters as 3L), ``2L``, ``3L``, and
+further ones that differ in one setting. A *decoding* is how it composes: ``sample``, or ``beam``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenfold.config import merged
+from tenfold.data import registry
+from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of
+
+TABLES = (
+    "table-likelihood",
+    "table-accuracy",
+    "table-guidance",
+    "table-structure",
+    "table-mgeval",
+    "table-classifier",
+    "table-ablations",
+    "table-votes",
+)
+FIGURES = (
+    "figure-profiles",
+    "figure-coding",
+    "figure-accuracy",
+    "figure-elbow",
+    "figure-repetition",
+    "figure-similarity",
+    "figure-overlap",
+    "figure-hierarchy",
+    "figure-beats",
+    "figure-bars",
+    "figure-tune",
+    "figure-samples",
+)
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def targets(edition: Edition) -> list[str]:
+    """Everything that the edition ends in."""
+    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
+    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
+    midi = [f"{edition.runs}/midi/{variant}.mid" for variant in edition.settings["compose"]["variants"]]
+    return [*tables, *figures, *midi, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
+
+
+def corpus(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The prepared corpus of a variant: the edition's, or one of its own."""
+    return [prepared(_dataset(edition, wildcards.variant))]
+
+
+def _dataset(edition: Edition, variant: str) -> str:
+    name: str = edition.settings["variants"][variant].get("data", edition.settings["data"])
+    return name
+
+
+def models(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all variants."""
+    return _of_variants(edition, "json")
+
+
+def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The courses of their trainings."""
+    return _of_variants(edition, "csv")
+
+
+def _of_variants(edition: Edition, suffix: str) -> list[str]:
+    return [
+        f"{edition.runs}/models/{variant}/{seeds}.{suffix}"
+        for variant in edition.settings["variants"]
+        for seeds in edition.seed_groups
+    ]
+
+
+def profiles(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The profiles of all seeds."""
+    return [f"{edition.runs}/profiles/{seeds}.json" for seeds in edition.seed_groups]
+
+
+def shown(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """What the variants composed in the first seeds' job under the main decoding, without copies."""
+    compose = edition.settings["compose"]
+    return [
+        f"{edition.runs}/generated/{variant}/{compose['decodings'][0]}/{edition.seed_groups[0]}.safetensors"
+        for variant in compose["variants"]
+    ]
+
+
+def examples(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """What one variant composed, as `shown`."""
+    return [path for path in shown(edition, wildcards) if f"/{wildcards.variant}/" in path]
+
+
+def measures(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The measures of real pieces and of what all variants composed."""
+    compose = edition.settings["compose"]
+    sets = [("real", "training"), ("real", "held-out")]
+    sets += [(variant, decoding) for variant in compose["variants"] for decoding in compose["decodings"]]
+    return [
+        f"{edition.runs}/measures/{who}/{how}/{seeds}.json" for who, how in sets for seeds in edition.seed_groups
+    ]
+
+
+# What each job's result depends on ----------------------------------------------------------------
+
+
+def cluster(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The profiles of the edition's corpus."""
+    settings = edition.settings
+    return {
+        "data": edition.data,
+        "seeds": seeds_of(wildcards.seeds),
+        "corpus": settings["corpus"],
+        "profiles": settings["profiles"],
+    }
+
+
+def _variant(edition: Edition, name: str) -> Cfg:
+    """A variant's settings in full: its own laid over the edition's."""
+    settings, own = edition.settings, edition.settings["variants"][name]
+    profiles = {key: value for key, value in settings["profiles"].items() if key != "elbow"}
+    return {
+        "profiles": merged(profiles, own.get("profiles", {})),
+        "variant": {
+            "layers": own["layers"],
+            "codings": own["codings"],
+            "lookback": merged(settings["lookback"], own.get("lookback", {})),
+            "net": settings["net"] | ({"width": own["width"]} if "width" in own else {}),
+        },
+    }
+
+
+def train(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """All layers of one variant."""
+    settings = edition.settings
+    return {
+        "data": registry.cfg_of(_dataset(edition, wildcards.variant)),
+        "compute": edition.compute,
+        "seeds": seeds_of(wildcards.seeds),
+        "corpus": settings["corpus"],
+        "windows": settings["windows"],
+        "training": settings["training"],
+        **_variant(edition, wildcards.variant),
+    }
+
+
+def generate(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What one variant composes with one decoding rule."""
+    settings = edition.settings
+    names = ("pieces", "bars", "guided", "beam", "longest_copy", "probes")
+    return {
+        "data": registry.cfg_of(_dataset(edition, wildcards.variant)),
+        "seeds": seeds_of(wildcards.seeds),
+        "corpus": settings["corpus"],
+        "variant": _variant(edition, wildcards.variant)["variant"],
+        "decoding": wildcards.decoding,
+        **{name: settings["compose"][name] for name in names},
+    }
+
+
+def midi(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The pieces that are written as MIDI."""
+    return {"seeds": edition.settings["seeds"], "examples": edition.settings["compose"]["examples"]}
+
+
+def measure(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The measures of one set of pieces."""
+    return {
+        "data": edition.data,
+        "seeds": seeds_of(wildcards.seeds),
+        "bars": edition.settings["compose"]["bars"],
+    }
+
+
+measure_real = measure
+
+
+def report(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What tables, figures and verdicts depend on beside the files they are made from."""
+    settings: dict[str, Any] = edition.settings
+    return {
+        "data": edition.data_shown,
+        "seeds": settings["seeds"],
+        "decodings": settings["compose"]["decodings"],
+        "published": edition.published,
+    }
+
+
+tables = figures = scores = report
+
+
+def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What the verdicts depend on beside the files they are decided on."""
+    return {**report(edition, wildcards), "claims": edition.claims}
