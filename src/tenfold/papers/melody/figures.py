@@ -157,7 +157,7 @@ def figure_elbow(by_seed: Mapping[int, Mapping[str, Profiles]], shown: Face, pat
         chosen = len(next(iter(by_seed.values()))[layer].centres)
         draw_lines(axes, frame, x="profiles", y="distance", arm="layer")
         axes.axvline(chosen, color="0.4", linestyle="--", linewidth=1)
-        axes.text(chosen, axes.get_ylim()[1], f" {chosen} used", va="top", fontsize=8, color="0.2")
+        axes.text(chosen, axes.get_ylim()[1], f"{chosen} used ", va="top", ha="right", fontsize=8, color="0.2")
         axes.set(xlabel=f"{layer} profiles", ylabel="mean distance to the profile")
         axes.legend().remove()
         frames.append(frame)

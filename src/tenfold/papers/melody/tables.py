@@ -318,7 +318,6 @@ def table_ablations(models: Models, shown: Face) -> Table:
 
 def table_votes(cfg: Cfg, shown: Face) -> Table:
     """The paper's votes, and their p values computed again from the printed counts."""
-    counted = Data("the printed counts")
     rows = []
     for row in cfg["published"]["votes"]:
         share, p = (Published(row[name], row["source"]) for name in ("share", "p"))
@@ -339,13 +338,13 @@ def table_votes(cfg: Cfg, shown: Face) -> Table:
     scores = ", ".join(f"{row['model']} {row['score']:.3f}" for row in cfg["published"]["scores"])
     return Table(
         "The paper's votes, with p values computed again",
-        shown,
+        Face(shown.edition, Data("the paper's printed counts"), 0, shown.device, shown.precision),
         ("preferred", "to", "votes"),
         (
-            Column("share", "share [%]", ".2f", counted),
-            Column("chi2", "chi-squared", ".4f", counted),
-            Column("p", "p", ".4g", counted),
-            Column("ours", "votes on our melodies", "", counted),
+            Column("share", "share [%]", ".2f"),
+            Column("chi2", "chi-squared", ".4f"),
+            Column("p", "p", ".4g"),
+            Column("ours", "votes on our melodies", ""),
         ),
         rows,
         (
