@@ -13,7 +13,7 @@ CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: help reproduce report listening-page record compare restore gc test test-all test-gpu bench check fmt lock clean
+.PHONY: help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench check fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ test-all: $(READY) ## the tests with the slow ones
 
 test-gpu: $(READY) ## the tests that need a GPU
 	@$(BIN)/pytest -m gpu
+
+test-browser: $(READY) ## the tests that need a browser (Chromium)
+	@$(BIN)/pytest -m browser
 
 bench: $(READY) ## how fast it is: ratios against the plain way, in one run (set TENFOLD_MIRROR for real images)
 	@$(BIN)/python bench/bench_training.py && $(BIN)/python bench/bench_provenance.py

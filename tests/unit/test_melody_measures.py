@@ -240,6 +240,9 @@ def test_equal_samples_overlap_wholly() -> None:
 
 def test_distances_that_are_all_equal_have_no_density() -> None:
     assert mgeval.divergence_and_overlap(np.zeros(5), np.arange(5.0)) == (None, None)
+    nearly = np.zeros(5) + 1e-9 * np.arange(5)
+    assert mgeval.divergence_and_overlap(nearly, np.arange(5.0)) == (None, None)
+    assert mgeval.divergence_and_overlap(nearly, nearly)[1] == pytest.approx(1, abs=0.01)
 
 
 def test_sets_are_compared_by_all_pairs() -> None:

@@ -2,6 +2,8 @@
 
 As in the paper (Sec. 4.2) the pairs are 3L/1L, 2L/1L and 3L/2L, mixed, of the same length, played at 120 beats a minute
 by one instrument with notes held to the end of their bar, and chosen by forced choice without a limit of time.
+``make listening-page`` writes the page; what listeners have saved is counted with ``python -m
+tenfold.papers.melody.listening votes --cfg {} --key KEY --answers FILE ... --table votes.csv``.
 """
 
 from __future__ import annotations

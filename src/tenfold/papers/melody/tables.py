@@ -257,7 +257,7 @@ def table_mgeval(cfg: Cfg, measures: Measures, shown: Face) -> Table:
         (
             f"Decoding: {main_decoding(cfg)}. As many pieces on both sides, all of one length.",
             "The other half of the real pieces is what can be expected of a perfect model.",
-            "A dash: all distances are equal, there is no density.",
+            "A dash: all distances are equal or nearly so, there is no density.",
         ),
     )
 
