@@ -172,6 +172,17 @@ def test_figure_5_stands_beside_accuracy_with_repeat_labels_only(tabled: Path) -
     assert "read by eye" in (tabled / "accuracy.md").read_text()
 
 
+def test_ablations_say_what_differs(made: dict[str, Any], tmp_path: Path) -> None:
+    for variant in ("3L-50-bars", "3L-new"):
+        write_json(tmp_path / f"models/{variant}/{GROUP}.json", read_json(made["models"][3]))
+    more = [*made["models"], *sorted((tmp_path / "models").glob("*/*.json"))]
+    make_tables(made, tmp_path / "out", models=more)
+    assert [(row["model"], row["what differs"]) for row in rows_of(tmp_path / "out/ablations.csv")] == [
+        ("HRNN-1L", "-"), ("HRNN-1L", "as many parameters as 3L"), ("HRNN-2L", "-"), ("HRNN-3L", "-"),
+        ("HRNN-3L", "50 bar profiles, not 16"), ("HRNN-3L", "new"),
+    ]  # fmt: skip
+
+
 def test_guidance_has_a_row_for_each_kind_of_profiles_of_models_with_profiles(tabled: Path) -> None:
     rows = rows_of(tabled / "guidance.csv")
     found = [(row["model"], row["whose profiles"]) for row in rows]
@@ -180,7 +191,9 @@ def test_guidance_has_a_row_for_each_kind_of_profiles_of_models_with_profiles(ta
         "its own", "a real piece's", "a real piece's, shuffled", '"Twinkle"', "hand-made beats 1, 1, 1, 2",
         "hand-made beats 2, 1, 2, 1", "hand-made beats 2, 3, 2, 3",
     ]  # fmt: skip
-    assert rows[0]["bar_followed"] == "-"
+    assert rows[0]["bar_followed"] == rows[0]["tune_bars"] == "-"
+    tune = next(row for row in rows if row["whose profiles"] == '"Twinkle"')
+    assert float(tune["tune_bars"]) == 100 and 0 < float(tune["tune_pitches"]) < 30
     assert float(rows[-1]["bar_followed"]) == 100 > float(rows[-1]["bar_chance"])
 
 

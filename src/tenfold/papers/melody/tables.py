@@ -9,6 +9,7 @@ from tenfold.papers.melody.results import (
     CODINGS,
     CORPUS,
     REAL,
+    TUNE,
     VARIANTS,
     Measured,
     Measures,
@@ -26,7 +27,7 @@ from tenfold.report.face import Data, Face
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
 LISTENERS = "needs human listeners"
-NO_SUCH_LAYER = Cell(exact="-")
+NOTHING = Cell(exact="-")
 
 
 @stage
@@ -64,7 +65,7 @@ def tables(
 def cell(arm: Measured, *keys: str, percent: bool = False) -> Cell:
     """A measured cell; a dash where the model has no such layer, or the measure no value."""
     values = arm.percent_at(*keys) if percent else arm.at(*keys)
-    return Cell(values, files=arm.files) if values else NO_SUCH_LAYER
+    return Cell(values, files=arm.files) if values else NOTHING
 
 
 def likelihood_cells(model: Measured) -> dict[str, Cell]:
@@ -157,6 +158,9 @@ def table_guidance(measures: Measures, shown: Face) -> Table:
                 cells[f"{layer}_followed"] = cell(arm, *where, "followed", percent=True)
                 cells[f"{layer}_chance"] = cell(arm, *where, "chance", percent=True)
                 cells[f"{layer}_hamming"] = cell(arm, *where, "hamming")
+            for name in ("bars", "pitches"):
+                of_tune = cell(arm, "tune", name, percent=True)
+                cells[f"tune_{name}"] = of_tune if condition == TUNE else NOTHING
             rows.append(Row((title_of(variant), decoding, condition_title(condition)), cells))
     columns = []
     for layer, steps in (("beat", 4), ("bar", 16)):
@@ -165,6 +169,10 @@ def table_guidance(measures: Measures, shown: Face) -> Table:
             Column(f"{layer}_chance", f"by chance, {layer}s [%]", ".2f"),
             Column(f"{layer}_hamming", f"steps astray of {steps}", ".3f"),
         ]
+    columns += [
+        Column("tune_bars", "bars in the tune's very rhythm [%]", ".2f"),
+        Column("tune_pitches", "notes with the tune's pitch [%]", ".2f"),
+    ]
     return Table(
         "Guidance: clips whose own profile is the one that was handed down",
         shown,
@@ -289,6 +297,18 @@ def table_classifier(cfg: Cfg, measures: Measures, shown: Face) -> Table:
     )
 
 
+DIFFERS = {
+    "wide": "as many parameters as 3L",
+    "off": "trained and tested on melodies without structure",
+    "no-lookback": "no lookback",
+    "bars": "the note layer looks back 16 and 32 sixteenths, not 4 and 8",
+    "8-bars": "8 bar profiles, not 16",
+    "50-bars": "50 bar profiles, not 16",
+    "4-beats": "4 beat profiles, not 8",
+    "exact-beats": "a beat profile for each rhythm of a beat",
+}
+
+
 def table_ablations(models: Models, shown: Face) -> Table:
     """Every model that differs from one of the paper's in one setting, beside those."""
     rows = []
@@ -297,11 +317,13 @@ def table_ablations(models: Models, shown: Face) -> Table:
         for coding in CODINGS:
             for what in ("event", "no_event"):
                 cells[f"{coding}_{what}"] = cell(model, "accuracy", coding, what, percent=True)
-        rows.append(Row((title_of(variant),), cells | {"stopped": cell(model, "stopped_at")}))
+        base, _, change = variant.partition("-")
+        keys = (title_of(base), DIFFERS.get(change, change) or "-")
+        rows.append(Row(keys, cells | {"stopped": cell(model, "stopped_at")}))
     return Table(
         "Ablations",
         shown,
-        ("model",),
+        ("model", "what differs"),
         (
             *LIKELIHOOD,
             *(
@@ -312,7 +334,11 @@ def table_ablations(models: Models, shown: Face) -> Table:
             Column("stopped", "stopped at iteration", ",.0f"),
         ),
         rows,
-        (TOLD, "Likelihoods in nats per sixteenth, plain labels."),
+        (
+            TOLD,
+            "Likelihoods in nats per sixteenth, plain labels. Sampling and beam search are compared by structure.",
+            "No model was trained on melodies in their own keys, or on such as begin with a pickup.",
+        ),
     )
 
 
