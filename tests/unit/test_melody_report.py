@@ -188,7 +188,7 @@ def test_guidance_has_a_row_for_each_kind_of_profiles_of_models_with_profiles(ta
     found = [(row["model"], row["whose profiles"]) for row in rows]
     assert {model for model, _ in found} == {"HRNN-2L", "HRNN-3L"}
     assert [who for model, who in found if model == "HRNN-2L"] == [
-        "its own", "a real piece's", "a real piece's, shuffled", '"Twinkle"', "hand-made beats 1, 1, 1, 2",
+        "its own", "a held-out piece's", "a held-out piece's, shuffled", '"Twinkle"', "hand-made beats 1, 1, 1, 2",
         "hand-made beats 2, 1, 2, 1", "hand-made beats 2, 3, 2, 3",
     ]  # fmt: skip
     assert rows[0]["bar_followed"] == rows[0]["tune_bars"] == "-"
@@ -200,7 +200,7 @@ def test_guidance_has_a_row_for_each_kind_of_profiles_of_models_with_profiles(ta
 def test_structure_begins_with_real_pieces(tabled: Path) -> None:
     rows = rows_of(tabled / "structure.csv")
     assert [(row["pieces"], row["decoding"]) for row in rows[:3]] == [
-        ("real pieces", "training"), ("real pieces", "held out"), ("HRNN-1L", "sample"),
+        ("corpus", "training"), ("corpus", "held out"), ("HRNN-1L", "sample"),
     ]  # fmt: skip
     assert rows[0]["rhythm_distance"] == "-"
     assert float(rows[2]["rhythm_distance"]) > float(rows[5]["rhythm_distance"]) > 0
@@ -210,9 +210,9 @@ def test_structure_begins_with_real_pieces(tabled: Path) -> None:
 def test_likeness_has_the_floor_of_real_pieces(tabled: Path) -> None:
     rows = rows_of(tabled / "mgeval.csv")
     assert len(rows) == 9 * 5
-    assert {row["pieces"] for row in rows} == {"real pieces, other half", *map(results.title_of, VARIANTS)}
+    assert {row["pieces"] for row in rows} == {"corpus, other half", *map(results.title_of, VARIANTS)}
     first = rows_of(tabled / "classifier.csv")[0]
-    assert (first["pieces"], first["decoding"]) == ("real pieces", "other half")
+    assert (first["pieces"], first["decoding"]) == ("corpus", "other half")
     text = (tabled / "classifier.md").read_text()
     assert "33.69 %" in text and "Turing" not in text
 
@@ -264,7 +264,7 @@ def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) 
     by_hand = [row.at("guidance", name, "bar", "chance") for name in ("bars-1-2", "bars-2-3", "bars-3-1")]
     cell = next(cell for cell in found["M4-bar"]["cells"] if cell["label"] == "hand-made bars")
     assert cell["estimate"] == pytest.approx(100 - 100 * np.mean([list(one.values()) for one in by_hand]))
-    assert [cell["label"] for cell in found["M4-beat"]["cells"]] == ["its own beats", "a real piece's beats"]
+    assert [cell["label"] for cell in found["M4-beat"]["cells"]] == ["its own beats", "a held-out piece's beats"]
     assert found["M1-rhythm"]["estimate"] < 0
     assert found["M1-p"]["verdict"] == "holds" and len(found["M1-p"]["cells"]) == 4
 
