@@ -13,16 +13,20 @@ CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: help reproduce report record compare restore gc test test-all test-gpu bench check fmt lock clean
+.PHONY: help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench check fmt lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small PAPER=sge; then compare with the record
 	@target=$$($(BIN)/tenfold target $(VERB)) && $(BIN)/snakemake $$target && $(BIN)/tenfold compare $(VERB)
 
 report: $(READY) ## build/report.html: Snakemake's report of what was computed, readable offline
 	@mkdir -p build && $(BIN)/snakemake $(TARGET) --report build/report.html
+
+listening-page: $(READY) ## build/listening.html: melodies to compare blindly, for people (EDITION; the key lies in runs/)
+	@mkdir -p build && page=runs/$(or $(EDITION),small)/melody/listening/page.html && $(BIN)/snakemake $$page \
+		&& cp $$page build/listening.html
 
 compare: $(READY) ## compare what was computed with what is on record; fails where they differ
 	@$(BIN)/tenfold compare --strict $(VERB)
@@ -44,6 +48,9 @@ test-all: $(READY) ## the tests with the slow ones
 
 test-gpu: $(READY) ## the tests that need a GPU
 	@$(BIN)/pytest -m gpu
+
+test-browser: $(READY) ## the tests that need a browser (Chromium)
+	@$(BIN)/pytest -m browser
 
 bench: $(READY) ## how fast it is: ratios against the plain way, in one run (set TENFOLD_MIRROR for real images)
 	@$(BIN)/python bench/bench_training.py && $(BIN)/python bench/bench_provenance.py

@@ -71,7 +71,13 @@ rule melody_midi:
     input:
         shown=melody.files("examples"),
     output:
-        examples="runs/{edition}/melody/midi/{variant}.mid",
+        examples=report(
+            "runs/{edition}/melody/midi/{variant}.mid",
+            caption="../report/midi.rst",
+            category="A Hierarchical Recurrent Neural Network for Symbolic Melody Generation, {edition}",
+            subcategory="Melodies",
+            labels={"melodies": "HRNN-{variant}"},
+        ),
     params:
         cfg=melody.cfg("midi"),
         code=melody.code("midi"),
@@ -225,3 +231,22 @@ rule melody_claims:
         "python -m tenfold.papers.melody.verdicts"
         " --cfg {params.cfg:q} --code {params.code} --log {log}"
         " --models {input.models} --measures {input.measures} --claims {output.claims}"
+
+
+# 6. For people: a page on which they compare melodies blindly. Nothing depends on it (make listening-page).
+rule melody_listening:
+    input:
+        generated=melody.files("compared"),
+    output:
+        page="runs/{edition}/melody/listening/page.html",
+        key="runs/{edition}/melody/listening/key.json",
+    params:
+        cfg=melody.cfg("listening"),
+        code=melody.code("listening"),
+    log:
+        "logs/{edition}/melody/listening.log",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.melody.listening listening"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --generated {input.generated} --page {output.page} --key {output.key}"

@@ -157,7 +157,7 @@ def figure_elbow(by_seed: Mapping[int, Mapping[str, Profiles]], shown: Face, pat
         chosen = len(next(iter(by_seed.values()))[layer].centres)
         draw_lines(axes, frame, x="profiles", y="distance", arm="layer")
         axes.axvline(chosen, color="0.4", linestyle="--", linewidth=1)
-        axes.text(chosen, axes.get_ylim()[1], f" {chosen} used", va="top", fontsize=8, color="0.2")
+        axes.text(chosen, axes.get_ylim()[1], f"{chosen} used ", va="top", ha="right", fontsize=8, color="0.2")
         axes.set(xlabel=f"{layer} profiles", ylabel="mean distance to the profile")
         axes.legend().remove()
         frames.append(frame)
@@ -166,7 +166,7 @@ def figure_elbow(by_seed: Mapping[int, Mapping[str, Profiles]], shown: Face, pat
 
 def compared_sets(cfg: Cfg, measures: Measures, *, first: Sequence[tuple[str, str]]) -> dict[str, Measured]:
     """The sets that a figure compares, by title: real pieces, then the paper's models under the main decoding rule."""
-    titles = {REAL: "real, held out", CORPUS: "real, training"}
+    titles = {REAL: "corpus, held out", CORPUS: "corpus, training"}
     keys = [*first, *((variant, main_decoding(cfg)) for variant in VARIANTS)]
     return {titles.get(key, title_of(key[0])): measures[key] for key in keys if key in measures}
 
@@ -232,15 +232,14 @@ def figure_overlap(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable[Pa
         for seed, value in arm.at("mgeval", feature, "overlap").items()
     ]
     frame = pd.DataFrame(rows)
-    frame["pieces"] = frame["pieces"].replace({"real, held out": "real pieces, other half"})
-    figure, panels = new_figure("Overlap with real pieces, by feature", shown, size=(9.0, 4.6))
+    frame["pieces"] = frame["pieces"].replace({"corpus, held out": "corpus, other half"})
+    figure, panels = new_figure("Overlap with the corpus, by feature", shown, size=(9.0, 4.6))
     wrapped = frame.assign(feature=frame["feature"].str.replace(" ", "\n", n=1))
     draw_bars(panels[0], wrapped, x="feature", y="overlap", arm="pieces")
-    panels[0].set(xlabel=None, ylabel="overlap area (1: alike)", ylim=(0, 1.25))
+    panels[0].set(xlabel=None, ylabel="overlap area (1: alike)", ylim=(0, 1.1))
     panels[0].tick_params(axis="x", labelsize=7)
-    panels[0].legend(
-        panels[0].containers, list(dict.fromkeys(frame["pieces"])), ncols=5, loc="upper center", fontsize=8
-    )
+    titles = list(dict.fromkeys(frame["pieces"]))
+    panels[0].legend(panels[0].containers, titles, ncols=5, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     save_figure(figure, frame, paths)
 
 

@@ -90,6 +90,11 @@ def shown(edition: Edition, _wildcards: Wildcards) -> list[str]:
     ]
 
 
+def compared(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """What listeners compare: the pieces of the models without the wide one, as `shown`."""
+    return [path for path in shown(edition, wildcards) if "/1L-wide/" not in path]
+
+
 def examples(edition: Edition, wildcards: Wildcards) -> list[str]:
     """What one variant composed, as `shown`."""
     return [path for path in shown(edition, wildcards) if f"/{wildcards.variant}/" in path]
@@ -191,6 +196,11 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
 
 
 tables = figures = scores = report
+
+
+def listening(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The page for listeners."""
+    return {"data": edition.data_shown, "seeds": edition.settings["seeds"]}
 
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:

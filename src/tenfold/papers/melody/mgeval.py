@@ -96,7 +96,7 @@ def compare_sets(real: dict[str, Floats], generated: dict[str, Floats]) -> dict[
     Returns:
         For each feature ``intra`` and ``inter``: mean Euclidean distance of two generated pieces, and of a generated
         from a real one; ``kld``: divergence of the inter-set from the real intra-set distances; ``overlap``: the area
-        under both densities. The last two are None where a density does not exist: all distances are equal.
+        under both densities. The last two are None where a density does not exist: all distances are (nearly) equal.
     """
     found = {}
     for name, reference in real.items():
@@ -123,14 +123,17 @@ def divergence_and_overlap(first: Floats, second: Floats) -> tuple[float, float]
     """``(sum p log(p / q) dx, sum min(p, q) dx)`` of the densities p and q of two samples.
 
     The densities are Gaussian kernel estimates with Scott's bandwidth, on one grid that covers both to three
-    bandwidths; they are raised to ``FLOOR`` for the logarithm.
+    bandwidths; they are raised to ``FLOOR`` for the logarithm. None where one is a spike between two of its points.
     """
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None, None
     densities = [gaussian_kde(sample, bw_method="scott") for sample in (first, second)]
-    margin = 3 * max(float(np.sqrt(density.covariance[0, 0])) for density in densities)
+    bandwidths = [float(np.sqrt(density.covariance[0, 0])) for density in densities]
+    margin = 3 * max(bandwidths)
     low, high = (edge(np.concatenate([first, second])) for edge in (np.min, np.max))
     grid, step = np.linspace(low - margin, high + margin, GRID, retstep=True)
+    if min(bandwidths) < step:
+        return None, None
     p, q = (np.maximum(density(grid), FLOOR) for density in densities)
     return float(np.sum(p * np.log(p / q)) * step), float(np.sum(np.minimum(p, q)) * step)
 

@@ -113,7 +113,12 @@ def condition_title(condition: str) -> str:
     kind, _, numbers = condition.partition("-")
     if kind in ("beats", "bars") and numbers:
         return f"hand-made {kind} {numbers.replace('-', ', ')}"
-    titles = {FREE: "its own", "true": "a real piece's", "shuffled": "a real piece's, shuffled", TUNE: '"Twinkle"'}
+    titles = {
+        FREE: "its own",
+        "true": "a held-out piece's",
+        "shuffled": "a held-out piece's, shuffled",
+        TUNE: '"Twinkle"',
+    }
     return titles.get(condition, condition)
 
 

@@ -9,6 +9,7 @@ from tenfold.papers.melody.results import (
     CODINGS,
     CORPUS,
     REAL,
+    TUNE,
     VARIANTS,
     Measured,
     Measures,
@@ -26,7 +27,7 @@ from tenfold.report.face import Data, Face
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
 LISTENERS = "needs human listeners"
-NO_SUCH_LAYER = Cell(exact="-")
+NOTHING = Cell(exact="-")
 
 
 @stage
@@ -64,7 +65,7 @@ def tables(
 def cell(arm: Measured, *keys: str, percent: bool = False) -> Cell:
     """A measured cell; a dash where the model has no such layer, or the measure no value."""
     values = arm.percent_at(*keys) if percent else arm.at(*keys)
-    return Cell(values, files=arm.files) if values else NO_SUCH_LAYER
+    return Cell(values, files=arm.files) if values else NOTHING
 
 
 def likelihood_cells(model: Measured) -> dict[str, Cell]:
@@ -116,6 +117,7 @@ ACCURACIES = {"event": "events [%]", "no_event": "no-events [%]", "onset": "note
 def table_accuracy(cfg: Cfg, models: Models, shown: Face) -> Table:
     """The paper's Figure 5 in numbers: accuracy of the note layer on held-out pieces, for both label codings."""
     published = {row["variant"]: row for row in cfg["published"]["accuracy"]}
+    of_paper = Data(shown.data.name, "the paper's 3,859 lead sheets of Wikifonia")
     rows = []
     for coding in CODINGS:
         for variant in VARIANTS:
@@ -133,7 +135,10 @@ def table_accuracy(cfg: Cfg, models: Models, shown: Face) -> Table:
         "Accuracy of the note layer on held-out pieces (Figure 5)",
         shown,
         ("labels", "model"),
-        tuple(Column(name, header, ".2f") for name, header in ACCURACIES.items()),
+        tuple(
+            Column(name, header, ".2f", of_paper if name in published["1L"] else None)
+            for name, header in ACCURACIES.items()
+        ),
         rows,
         (
             "The note layers of 2L and 3L are told the rhythm of the current beat (and bar), which helps.",
@@ -157,6 +162,9 @@ def table_guidance(measures: Measures, shown: Face) -> Table:
                 cells[f"{layer}_followed"] = cell(arm, *where, "followed", percent=True)
                 cells[f"{layer}_chance"] = cell(arm, *where, "chance", percent=True)
                 cells[f"{layer}_hamming"] = cell(arm, *where, "hamming")
+            for name in ("bars", "pitches"):
+                of_tune = cell(arm, "tune", name, percent=True)
+                cells[f"tune_{name}"] = of_tune if condition == TUNE else NOTHING
             rows.append(Row((title_of(variant), decoding, condition_title(condition)), cells))
     columns = []
     for layer, steps in (("beat", 4), ("bar", 16)):
@@ -165,6 +173,10 @@ def table_guidance(measures: Measures, shown: Face) -> Table:
             Column(f"{layer}_chance", f"by chance, {layer}s [%]", ".2f"),
             Column(f"{layer}_hamming", f"steps astray of {steps}", ".3f"),
         ]
+    columns += [
+        Column("tune_bars", "bars in the tune's very rhythm [%]", ".2f"),
+        Column("tune_pitches", "notes with the tune's pitch [%]", ".2f"),
+    ]
     return Table(
         "Guidance: clips whose own profile is the one that was handed down",
         shown,
@@ -181,7 +193,7 @@ def table_guidance(measures: Measures, shown: Face) -> Table:
 
 def set_title(key: tuple[str, str]) -> tuple[str, str]:
     """The two key cells of a set of pieces."""
-    titles = {REAL: ("real pieces", "held out"), CORPUS: ("real pieces", "training")}
+    titles = {REAL: ("corpus", "held out"), CORPUS: ("corpus", "training")}
     return titles.get(key, (title_of(key[0]), key[1]))
 
 
@@ -218,13 +230,13 @@ def table_structure(measures: Measures, shown: Face) -> Table:
         }
         rows.append(Row(set_title(key), cells))
     return Table(
-        "Structure of composed and of real pieces",
+        "Structure of composed pieces and of the corpus",
         shown,
         ("pieces", "decoding"),
         tuple(columns),
         rows,
         (
-            "Real pieces are cut to the length of the composed ones. Lags are in bars.",
+            "The corpus's pieces are cut to the length of the composed ones. Lags are in bars.",
             "Longest copy: the longest run of events shared with a training piece, the mean over pieces.",
             "Where it is far above that of held-out pieces, the model has learned tunes by heart.",
         ),
@@ -237,27 +249,27 @@ def table_mgeval(cfg: Cfg, measures: Measures, shown: Face) -> Table:
     for key, arm in measures.items():
         if key != REAL and key[1] != main_decoding(cfg):
             continue
-        title = "real pieces, other half" if key == REAL else title_of(key[0])
+        title = "corpus, other half" if key == REAL else title_of(key[0])
         for feature in arm.names("mgeval"):
             names = ("intra", "inter", "kld", "overlap")
             rows.append(Row((feature, title), {name: cell(arm, "mgeval", feature, name) for name in names}))
     order = list(dict.fromkeys(row.keys[0] for row in rows))
     rows.sort(key=lambda row: order.index(row.keys[0]))
     return Table(
-        "Distances of pieces by feature (Yang and Lerch), within sets and to one half of the real pieces",
+        "Distances of pieces by feature (Yang and Lerch), within sets and to one half of the corpus",
         shown,
         ("feature", "pieces"),
         (
             Column("intra", "within the set", ".3f"),
-            Column("inter", "to real pieces", ".3f"),
+            Column("inter", "to the corpus", ".3f"),
             Column("kld", "KL divergence", ".3f"),
             Column("overlap", "overlap area", ".3f"),
         ),
         rows,
         (
             f"Decoding: {main_decoding(cfg)}. As many pieces on both sides, all of one length.",
-            "The other half of the real pieces is what can be expected of a perfect model.",
-            "A dash: all distances are equal, there is no density.",
+            "The other half of the corpus is what can be expected of a perfect model.",
+            "A dash: all distances are equal or nearly so, there is no density.",
         ),
     )
 
@@ -269,16 +281,16 @@ def table_classifier(cfg: Cfg, measures: Measures, shown: Face) -> Table:
     for key, arm in measures.items():
         if key != CORPUS:
             cells = {name: cell(arm, "classifier", name, percent=name != "auc") for name in names}
-            rows.append(Row(("real pieces", "other half") if key == REAL else set_title(key), cells))
+            rows.append(Row(("corpus", "other half") if key == REAL else set_title(key), cells))
     heard = ", ".join(f"{row['what']} {row['share']:.2f} %" for row in cfg["published"]["judged_human"])
     return Table(
-        "A small classifier asked which pieces are real",
+        "A small classifier asked which pieces are of the corpus",
         shown,
         ("pieces", "decoding"),
         (
             Column("balanced_accuracy", "balanced accuracy [%]", ".1f"),
             Column("auc", "area under the curve", ".3f"),
-            Column("judged_real", "judged real [%]", ".1f"),
+            Column("judged_real", "judged the corpus's [%]", ".1f"),
         ),
         rows,
         (
@@ -289,6 +301,18 @@ def table_classifier(cfg: Cfg, measures: Measures, shown: Face) -> Table:
     )
 
 
+DIFFERS = {
+    "wide": "as many parameters as 3L",
+    "off": "trained and tested on melodies without structure",
+    "no-lookback": "no lookback",
+    "bars": "the note layer looks back 16 and 32 sixteenths, not 4 and 8",
+    "8-bars": "8 bar profiles, not 16",
+    "50-bars": "50 bar profiles, not 16",
+    "4-beats": "4 beat profiles, not 8",
+    "exact-beats": "a beat profile for each rhythm of a beat",
+}
+
+
 def table_ablations(models: Models, shown: Face) -> Table:
     """Every model that differs from one of the paper's in one setting, beside those."""
     rows = []
@@ -297,11 +321,13 @@ def table_ablations(models: Models, shown: Face) -> Table:
         for coding in CODINGS:
             for what in ("event", "no_event"):
                 cells[f"{coding}_{what}"] = cell(model, "accuracy", coding, what, percent=True)
-        rows.append(Row((title_of(variant),), cells | {"stopped": cell(model, "stopped_at")}))
+        base, _, change = variant.partition("-")
+        keys = (title_of(base), DIFFERS.get(change, change) or "-")
+        rows.append(Row(keys, cells | {"stopped": cell(model, "stopped_at")}))
     return Table(
         "Ablations",
         shown,
-        ("model",),
+        ("model", "what differs"),
         (
             *LIKELIHOOD,
             *(
@@ -312,13 +338,16 @@ def table_ablations(models: Models, shown: Face) -> Table:
             Column("stopped", "stopped at iteration", ",.0f"),
         ),
         rows,
-        (TOLD, "Likelihoods in nats per sixteenth, plain labels."),
+        (
+            TOLD,
+            "Likelihoods in nats per sixteenth, plain labels. Sampling and beam search are compared by structure.",
+            "No model was trained on melodies in their own keys, or on such as begin with a pickup.",
+        ),
     )
 
 
 def table_votes(cfg: Cfg, shown: Face) -> Table:
     """The paper's votes, and their p values computed again from the printed counts."""
-    counted = Data("the printed counts")
     rows = []
     for row in cfg["published"]["votes"]:
         share, p = (Published(row[name], row["source"]) for name in ("share", "p"))
@@ -339,13 +368,13 @@ def table_votes(cfg: Cfg, shown: Face) -> Table:
     scores = ", ".join(f"{row['model']} {row['score']:.3f}" for row in cfg["published"]["scores"])
     return Table(
         "The paper's votes, with p values computed again",
-        shown,
+        Face(shown.edition, Data("the paper's printed counts"), 0, shown.device, shown.precision),
         ("preferred", "to", "votes"),
         (
-            Column("share", "share [%]", ".2f", counted),
-            Column("chi2", "chi-squared", ".4f", counted),
-            Column("p", "p", ".4g", counted),
-            Column("ours", "votes on our melodies", "", counted),
+            Column("share", "share [%]", ".2f"),
+            Column("chi2", "chi-squared", ".4f"),
+            Column("p", "p", ".4g"),
+            Column("ours", "votes on our melodies", ""),
         ),
         rows,
         (
