@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import struct
@@ -25,7 +26,7 @@ from tenfold.papers.melody.split import near_duplicates, split
 # E5 C5 D5 B4, a rest, B4: the bar of the paper's Figure 3, E5 N C5 N D5 N B4 N O N N N B4 N N N.
 FIGURE_3 = [30, 0, 26, 0, 28, 0, 25, 0, 1, 0, 0, 0, 25, 0, 0, 0]
 ABC = "X:1\nT:bar\nM:{metre}\nL:1/8\nK:{key}\n{notes}\n"
-EIGHTH = '<note>{what}<duration>{length}</duration>{tie}<voice>1</voice></note>'
+EIGHTH = "<note>{what}<duration>{length}</duration>{tie}<voice>1</voice></note>"
 
 
 def from_abc(tmp_path: Path, notes: str, metre: str = "4/4", key: str = "C") -> scores.Reading:
@@ -81,10 +82,11 @@ def midi(path: Path, notes: list[tuple[int, int, int]], metre: tuple[int, int] =
 
 def test_the_bar_of_figure_3_is_coded_as_printed_from_every_kind_of_score(tmp_path: Path):
     eighths = [("E5", 2), ("C5", 2), ("D5", 2), ("B4", 2), ("rest", 4), ("B4", 4)]
+    played = [(0, 2, 76), (2, 2, 72), (4, 2, 74), (6, 2, 71), (12, 4, 71)]
     readings = [
         from_abc(tmp_path, "ecdB z2B2|"),
         scores.read([("x.mxl", mxl(tmp_path / "x.mxl", musicxml([eighths])))]),
-        scores.read([("x.mid", midi(tmp_path / "x.mid", [(0, 2, 76), (2, 2, 72), (4, 2, 74), (6, 2, 71), (12, 4, 71)]))]),
+        scores.read([("x.mid", midi(tmp_path / "x.mid", played))]),
     ]
     for reading in readings:
         assert reading.dropped == []
@@ -101,7 +103,8 @@ def test_ties_go_on_and_equal_pitches_begin_anew(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("key", "tonic", "shift"), [("C", 60, 0), ("D", 62, -2), ("Bb", 70, 2), ("F#", 66, -6), ("Am", 69, 0), ("Em", 64, 5)]
+    ("key", "tonic", "shift"),
+    [("C", 60, 0), ("D", 62, -2), ("Bb", 70, 2), ("F#", 66, -6), ("Am", 69, 0), ("Em", 64, 5)],
 )
 def test_tunes_are_shifted_by_the_smallest_interval_to_c_major_or_a_minor(
     key: str, tonic: int, shift: int, tmp_path: Path
@@ -266,7 +269,7 @@ def test_near_copies_stay_on_one_side_for_every_seed(songs):
     divisions = [split(pieces, validation=0.1, test=0.1, near=0.5, seed=seed) for seed in range(20)]
     for parts in divisions:
         sides = [parts.train, parts.validation, parts.test]
-        assert sorted(sum(sides, [])) == list(range(41))
+        assert sorted(itertools.chain(*sides)) == list(range(41))
         assert [5 in side for side in sides] == [40 in side for side in sides]
         assert len(parts.test) in (5, 6)
         assert len(parts.validation) in (5, 6)

@@ -8,6 +8,8 @@ With ``structure`` off every bar is new: nothing comes back but by chance.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -51,12 +53,9 @@ def rhythms(random: Random) -> list[str]:
 
 
 def _weighted(random: Random) -> str:
-    drawn = random.randrange(100)
-    for beat, weight in zip(BEATS, WEIGHTS, strict=True):
-        drawn -= weight
-        if drawn < 0:
-            break
-    return beat
+    """One of ``BEATS``, drawn by its weight."""
+    drawn = random.randrange(sum(WEIGHTS))
+    return BEATS[bisect_right(list(accumulate(WEIGHTS)), drawn)]
 
 
 def piece(random: Random, bank: list[str], noise: int, *, structure: bool) -> Events:

@@ -6,6 +6,7 @@ The file is a safetensors file: ``events`` int8 (steps of all pieces), ``offsets
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,5 +67,5 @@ def load(path: Path) -> Melodies:
         raise UserError(f"{path}: has no melodies; a paper on melodies needs a dataset of them (config/papers: data)")
     facts, tensors = json.loads(metadata[KEY]), load_file(path)
     offsets = tensors["offsets"]
-    pieces = [tensors["events"][start:end] for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+    pieces = [tensors["events"][start:end] for start, end in itertools.pairwise(offsets)]
     return Melodies(facts["name"], pieces, facts["titles"], facts["dropped"])

@@ -73,9 +73,8 @@ def read_scores(name: str, settings: dict[str, Any], job: Job) -> Reading:
         reading.titles += part.titles
         reading.dropped += part.dropped
         reading.estimated_keys += part.estimated_keys
-    job.say(
-        f"{len(reading.pieces)} pieces ({reading.estimated_keys} with an estimated key), {len(reading.dropped)} left out"
-    )
+    estimated, left_out = reading.estimated_keys, len(reading.dropped)
+    job.say(f"{len(reading.pieces)} pieces ({estimated} of them with an estimated key), {left_out} left out")
     return reading
 
 

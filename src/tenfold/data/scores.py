@@ -23,7 +23,7 @@ from tenfold.data.melodies import BAR, BEAT, FIRST_NOTE, HIGHEST, LOWEST, NO_EVE
 MAX_BYTES = 20_000_000  # of a score, unpacked
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """Why a score is left out, in a few words."""
 
 
@@ -90,13 +90,13 @@ def read(files: Iterator[tuple[str, Path]] | list[tuple[str, Path]]) -> Reading:
     for name, path in files:
         try:
             scores = scores_of(name, path)
-        except Unusable as reason:
+        except UnusableError as reason:
             reading.dropped.append({"file": name, "reason": str(reason)})
             continue
         for score in scores:
             try:
                 events = events_of(score)
-            except Unusable as reason:
+            except UnusableError as reason:
                 reading.dropped.append({"file": score.title, "reason": str(reason)})
                 continue
             reading.pieces.append(events)
@@ -109,7 +109,7 @@ def scores_of(name: str, path: Path) -> list[Score]:
     """The tunes of a file.
 
     Raises:
-        Unusable: it is broken, too large, or of no known kind.
+        UnusableError: it is broken, too large, or of no known kind.
     """
     try:
         match path.suffix.lower():
@@ -123,11 +123,11 @@ def scores_of(name: str, path: Path) -> list[Score]:
                 return [_from_stream(f"{name}#{number}", tune) for number, tune in enumerate(tunes, start=1)]
             case ".mid" | ".midi":
                 return [_from_midi(name, path)]
-    except Unusable:
+    except UnusableError:
         raise
     except Exception as error:  # parsers fail in many ways on files that are not what they seem
-        raise Unusable(f"cannot be read ({type(error).__name__})") from None
-    raise Unusable(f"{path.suffix or 'no suffix'} is not a known kind of score")
+        raise UnusableError(f"cannot be read ({type(error).__name__})") from None
+    raise UnusableError(f"{path.suffix or 'no suffix'} is not a known kind of score")
 
 
 # Files ------------------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def scores_of(name: str, path: Path) -> list[Score]:
 
 def _text(path: Path) -> str:
     if path.stat().st_size > MAX_BYTES:
-        raise Unusable(f"larger than {MAX_BYTES // 10**6} MB")
+        raise UnusableError(f"larger than {MAX_BYTES // 10**6} MB")
     return path.read_text(encoding="utf-8", errors="replace")
 
 
@@ -146,19 +146,19 @@ def _unpacked(path: Path) -> str:
             names = [name for name in archive.namelist() if not name.startswith("META-INF")]
             scores = [name for name in names if name.endswith((".xml", ".musicxml"))]
             if not scores:
-                raise Unusable("has no score in it")
+                raise UnusableError("has no score in it")
             with archive.open(scores[0]) as file:
                 content = file.read(MAX_BYTES + 1)
     except zipfile.BadZipFile:
-        raise Unusable("is not a whole zip archive") from None
+        raise UnusableError("is not a whole zip archive") from None
     if len(content) > MAX_BYTES:
-        raise Unusable(f"unpacks to more than {MAX_BYTES // 10**6} MB")
+        raise UnusableError(f"unpacks to more than {MAX_BYTES // 10**6} MB")
     return content.decode("utf-8", errors="replace")
 
 
 def _parsed(text: str, form: str) -> Any:
     if "<!ENTITY" in text:
-        raise Unusable("defines entities, which scores do not need")
+        raise UnusableError("defines entities, which scores do not need")
     return converter.parseData(text, format=form)
 
 
@@ -173,7 +173,7 @@ def _from_stream(title: str, score: Any) -> Score:
     bars = part if part.hasMeasures() else part.makeMeasures()  # an ABC tune without bar lines has none
     for bar in bars.getElementsByClass(stream.Measure):
         if len(bar.voices) > 1:
-            raise Unusable("more than one voice")
+            raise UnusableError("more than one voice")
         sounds = [
             _sound(element, bar)
             for element in bar.recurse().notesAndRests
@@ -198,7 +198,7 @@ def _sound(element: Any, bar: Any) -> Sound:
 def _from_midi(title: str, path: Path) -> Score:
     """The melody of a MIDI file; a note ends where the next begins. Without a time signature its metre is 4/4."""
     if path.stat().st_size > MAX_BYTES:
-        raise Unusable(f"larger than {MAX_BYTES // 10**6} MB")
+        raise UnusableError(f"larger than {MAX_BYTES // 10**6} MB")
     file = mido.MidiFile(path)
     metres: list[str] = []
     sharps: int | None = None
@@ -269,18 +269,18 @@ def events_of(score: Score) -> Events:
     filled up.
 
     Raises:
-        Unusable: it is not 4/4 throughout, begins with a pickup, or leaves the sixteenth grid.
+        UnusableError: it is not 4/4 throughout, begins with a pickup, or leaves the sixteenth grid.
     """
     if score.metres != ["4/4"]:
-        raise Unusable(f"not 4/4 throughout: {', '.join(score.metres) or 'no time signature'}")
+        raise UnusableError(f"not 4/4 throughout: {', '.join(score.metres) or 'no time signature'}")
     if not any(sound.pitch is not None for bar in score.bars for sound in bar):
-        raise Unusable("no notes")
+        raise UnusableError("no notes")
     if any(length > BAR for length in score.lengths):
-        raise Unusable("a bar longer than 4/4")
+        raise UnusableError("a bar longer than 4/4")
     if score.lengths[0] < BAR:
-        raise Unusable("begins with a pickup")
+        raise UnusableError("begins with a pickup")
     if any(time.denominator != 1 for bar in score.bars for sound in bar for time in (sound.onset, sound.length)):
-        raise Unusable("off the sixteenth grid")
+        raise UnusableError("off the sixteenth grid")
     shift = shift_to_c(_sharps(score) if score.sharps is None else score.sharps)
     events = np.full(BAR * len(score.bars), NO_EVENT, dtype=np.int8)
     sounds = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -41,7 +42,7 @@ class Patience:
     def stops(self, losses: list[float]) -> bool:
         """Whether the validation losses so far end with ``rises`` rises in a row."""
         last = losses[-self.rises - 1 :]
-        return len(last) > self.rises and all(b > a for a, b in zip(last, last[1:], strict=False))
+        return len(last) > self.rises and all(b > a for a, b in itertools.pairwise(last))
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,8 @@ def fit_until_it_rises(
     ((best_at, weights),) = state.kept.items()
     model.load_state_dict(weights)
     by_rule = patience.stops(curve())
-    progress.job.say(
-        f"{title}  {'stopped' if by_rule else 'ended'} at iteration {state.step}, best was {best_at}: {min(curve()):.4f}"
-    )
+    ended = "stopped by the rule" if by_rule else "ended"
+    progress.job.say(f"{title}  {ended} at iteration {state.step}, best at {best_at}: {min(curve()):.4f}")
     return Stopped(model, state.history, state.times, state.step, best_at, by_rule)
 
 

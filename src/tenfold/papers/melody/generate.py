@@ -55,7 +55,9 @@ def generate(cfg: Cfg, job: Job, *, data: Input, weights: Input, every: Output, 
             kept[0] |= {f"{prefix}/{name}": tensor for name, tensor in composed.items()}
             new = [known.longest(piece) <= cfg["longest_copy"] for piece in composed["events"].numpy()]
             kept[1] |= {f"{prefix}/{name}": tensor[torch.tensor(new)] for name, tensor in composed.items()}
-            job.say(f"seed {seed}: {len(new)} pieces, {condition or 'free'}, {len(new) - sum(new)} of them too like others")
+            job.say(
+                f"seed {seed}: {len(new)} pieces, {condition or 'free'}, {len(new) - sum(new)} of them too like others"
+            )
     for path, tensors in zip((every, shown), kept, strict=True):
         save_weights(path, tensors)
 
@@ -93,11 +95,12 @@ class Model:
         self.composers = {name: composer(cfg, layer, below(name, saved)) for name, layer in self.layers.items()}
         self.generator = torch.Generator().manual_seed(seed)
         self.validation, self.test = (
-            [sequences(corpus.pieces[i], self.centres) for i in part] for part in (self.parts.validation, self.parts.test)
+            [sequences(corpus.pieces[i], self.centres) for i in part]
+            for part in (self.parts.validation, self.parts.test)
         )
 
     def compose(self, given: Given) -> Tensors:
-        """Pieces: ``events`` int8 (pieces, steps), ``beats`` and ``bars`` uint8 (pieces, clips) where there are such."""
+        """Pieces: ``events`` int8 (pieces, steps), and of layers above ``beats``, ``bars`` uint8 (pieces, clips)."""
         made = dict(given.profiles)
         for name, layer in self.layers.items():
             if name not in made:

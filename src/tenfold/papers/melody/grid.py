@@ -105,9 +105,7 @@ def measures(edition: Edition, _wildcards: Wildcards) -> list[str]:
     compose = edition.settings["compose"]
     sets = [("real", "training"), ("real", "held-out")]
     sets += [(variant, decoding) for variant in compose["variants"] for decoding in compose["decodings"]]
-    return [
-        f"{edition.runs}/measures/{who}/{how}/{seeds}.json" for who, how in sets for seeds in edition.seed_groups
-    ]
+    return [f"{edition.runs}/measures/{who}/{how}/{seeds}.json" for who, how in sets for seeds in edition.seed_groups]
 
 
 # What each job's result depends on ----------------------------------------------------------------

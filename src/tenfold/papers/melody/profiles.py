@@ -71,7 +71,7 @@ def _kmeans(rhythms: Floats, k: int, generator: np.random.Generator) -> Floats:
 
 
 def by_frequency(centres: Floats, rhythms: Floats) -> Floats:
-    """Centres with those first that most clips belong to; of equally frequent ones the order is that of their values."""
+    """Centres, those first that most clips belong to; equally frequent ones in the order of their values."""
     counts = np.bincount(assign(rhythms, centres), minlength=len(centres))
     return centres[np.lexsort([*np.round(centres.T[::-1], 9), -counts])]
 
