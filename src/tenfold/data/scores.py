@@ -313,7 +313,7 @@ def shift_to_c(sharps: int) -> int:
 
 def _sharps(score: Score) -> int:
     """The key signature that music21's Krumhansl-Schmuckler key finder estimates where the score has none."""
-    tune = stream.Stream()
+    tune: Any = stream.Stream()
     for bar in score.bars:
         for sound in bar:
             if sound.pitch is not None:

@@ -45,7 +45,7 @@ def generate(cfg: Cfg, job: Job, *, data: Input, weights: Input, every: Output, 
     """
     start({"device": "cpu", "precision": "fp32"}, job)
     corpus, saved = load(data), load_weights(weights)
-    kept: list[dict[str, Tensors]] = [{}, {}]
+    kept: list[Tensors] = [{}, {}]
     for seed in cfg["seeds"]:
         model = Model(cfg, seed, corpus, below(f"seed{seed}", saved))
         known = Shared([corpus.pieces[i] for i in model.parts.train])
