@@ -15,7 +15,7 @@ from tenfold import config
 from tenfold.errors import UserError
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
-from tenfold.papers.variance_shift import figures, results, tables, verdicts
+from tenfold.papers.variance_shift import costs, figures, results, tables, verdicts
 
 CONFIG = config.read_yaml(config.CONFIG / "papers" / "variance-shift.yaml")
 NETS = {"densenet22": {"family": "densenet"}, "wrn10-2": {"family": "wide_resnet"}}
@@ -252,6 +252,27 @@ def test_metrics_are_means_over_the_seeds(made: dict[str, Any], tmp_path: Path) 
     assert of_arm["error_adjusted"]["n"] == 5
 
 
+def test_table_2_counts_the_papers_nets_and_ours(tmp_path: Path) -> None:
+    nets = {"wrn10-2": {"family": "wide_resnet", "name": "wide_resnet", "depth": 10, "width": 2, "arms": ["none"]}}
+    cfg = {"edition": "real", "data": [{"name": "cifar-100", "stands_in_for": None}], "nets": nets,
+           "published": CONFIG["published"]}  # fmt: skip
+    costs.costs(cfg, Job(resume=tmp_path / "r"), table=[tmp_path / "nets.csv"])
+    rows = {(row["the paper's net"], row["classes of"]): row for row in rows_of(tmp_path / "nets.csv")[:8]}
+    counts = {key: (row["params"], row["params.published"], row["bn_layers"]) for key, row in rows.items()}
+    assert counts == {  # recomputed from the definitions of the nets, apart from this code
+        ("PreResNet-110", "CIFAR-10"): ("1703258", "1.70 M", "163"),
+        ("PreResNet-110", "CIFAR-100"): ("1726388", "1.77 M", "163"),
+        ("ResNeXt-29 8x64d", "CIFAR-10"): ("34426698", "34.43 M", "31"),
+        ("ResNeXt-29 8x64d", "CIFAR-100"): ("34518948", "34.52 M", "31"),
+        ("WRN-28-10", "CIFAR-10"): ("36479194", "36.48 M", "25"),
+        ("WRN-28-10", "CIFAR-100"): ("36536884", "36.54 M", "25"),
+        ("DenseNet-BC 100-12", "CIFAR-10"): ("769162", "0.77 M", "99"),
+        ("DenseNet-BC 100-12", "CIFAR-100"): ("800032", "0.80 M", "99"),
+    }
+    ours = rows_of(tmp_path / "nets.csv")[8]
+    assert (ours["the paper's net"], ours["this edition's"], ours["bn_layers"]) == ("WRN-28-10", "wrn10-2", "7")
+
+
 # Verdicts -----------------------------------------------------------------------------------------------------------
 
 
@@ -392,10 +413,11 @@ def test_equal_measurements_give_equal_bytes(made: dict[str, Any], tmp_path: Pat
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
-def test_without_flipped_images_the_figure_says_so(tmp_path: Path) -> None:
-    made = write_all(tmp_path / "made", data=("cifar-10",), seeds=(0,))
-    for path in made["logits"]:
-        write_json(path, {"classes": ["a", "b"], "examples": []})
-    paths = draw(made, tmp_path / "out")
-    assert rows_of(paths["flipped"][2]) == []
-    assert paths["flipped"][0].stat().st_size > 500
+def test_without_flipped_images_the_figure_says_so(made: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "logits/cifar-10/wrn10-2/a-0.5/s0.json"
+    write_json(path, {"classes": ["a", "b"], "examples": []})
+    out = [tmp_path / f"flipped{suffix}" for suffix in (".png", ".csv")]
+    face = figures.face_of(results.as_one(made["cfg"]), results.all_arms(results.read_arms(made["probes"])))
+    figures.figure_logits(made["cfg"], [path], face, out)
+    assert rows_of(out[1]) == []
+    assert out[0].stat().st_size > 500

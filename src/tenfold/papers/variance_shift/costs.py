@@ -42,8 +42,8 @@ def costs(cfg: Cfg, job: Job, *, table: Outputs) -> None:
             rows,
             (
                 "A dash under this edition's: the paper's own net. Its BatchNorm layers are the points of Figure 4.",
-                "PreResNet-110 has 164 layers, 18 bottlenecks in each stage, as Figure 4's 163 points show:",
-                "the code base that the paper follows took the depth so until January 2018.",
+                "PreResNet-110 has 164 layers, 18 bottlenecks in each stage: Figure 4 has the 163 points of that net.",
+                "The code base that the paper follows built its net of depth 110 so until January 2018.",
                 "The published 1.77 M of PreResNet-110 on CIFAR-100 fits no reading of that net; likely a misprint.",
             ),
         ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
@@ -28,11 +29,20 @@ from tenfold.papers.variance_shift.results import (
 )
 from tenfold.report.arms import face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import draw_bars, draw_curves, draw_points, new_figure, save_figure, share_legend
+from tenfold.report.figures import (
+    draw_bars,
+    draw_curves,
+    draw_lines,
+    draw_points,
+    new_figure,
+    save_figure,
+    share_legend,
+)
 
 CASES = {"a": "(a), before BatchNorm", "b": "(b), before a convolution"}
 COMPARED = ("none", "a-0.5")
 MODES = {"accuracy": "train mode", "eval_accuracy": "test mode"}
+FEW_EPOCHS = 12  # that are drawn as points, not as curves
 EXAMPLES = 8  # of the paper's Figure 6
 CLASSES = 10  # in one panel of logits
 
@@ -126,7 +136,7 @@ def figure_ratios(trained: Arms, probed: Arms, shown: Face, paths: Outputs) -> N
     nets = list(dict.fromkeys(net for _, net in probed))
     columns = [(case, data) for case in CASES for data in dict.fromkeys(data for data, _ in probed)]
     drops = sorted({*curves["drop"], *errors["drop"]})
-    figure, panels = new_figure("Ratio of stored and met variance by BatchNorm layer, and test error (Figure 4)", shown,
+    figure, panels = new_figure("Ratio of stored and met variance, and test error (Figure 4)", shown,
                                 rows=len(nets) + 1, columns=len(columns),
                                 size=(2.7 * len(columns) + 1.2, 1.9 * (len(nets) + 1) + 0.8))  # fmt: skip
     grid = np.array(panels).reshape(len(nets) + 1, len(columns))
@@ -138,7 +148,7 @@ def figure_ratios(trained: Arms, probed: Arms, shown: Face, paths: Outputs) -> N
             draw_curves(axes, of_net, x="layer", y="ratio", arm="drop", arms=drops)
             axes.set(xlabel=None, ylabel=f"{net}\nratio" if column == 0 else None, ylim=(1, top))
         grid[0, column].set_title(f"{CASES[case]}\n{data}")
-        grid[-2, column].set_xlabel("BatchNorm layer, from the input")
+        grid[-2, column].set_xlabel("BatchNorm layer")
         of_errors = errors[(errors["case"] == case) & (errors["data"] == data)]
         draw_bars(grid[-1, column], of_errors, x="net", y="error", arm="drop", arms=drops)
         grid[-1, column].set(xlabel=None, ylabel="test error [%]" if column == 0 else None)
@@ -184,7 +194,11 @@ def figure_modes(histories: Inputs, shown: Face, paths: Outputs) -> None:
                                 size=(max(4.4, 2.6 * len(nets)) + 2.0, 2.3 * len(datasets) + 0.9))  # fmt: skip
     for axes, (data, net) in zip(panels, [(data, net) for data in datasets for net in nets], strict=True):
         part = frame[(frame["data"] == data) & (frame["net"] == net)]
-        draw_curves(axes, part, x="epoch", y="accuracy", arm="arm", arms=arms)
+        if frame["epoch"].max() > FEW_EPOCHS:
+            draw_curves(axes, part, x="epoch", y="accuracy", arm="arm", arms=arms)
+        else:
+            draw_lines(axes, part, x="epoch", y="accuracy", arm="arm")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(title=f"{net} on {data}", ylabel="accuracy [%]")
     share_legend(figure, panels)
     save_figure(figure, frame, paths)
