@@ -16,6 +16,7 @@ from tenfold.errors import UserError
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
 from tenfold.papers.variance_shift import costs, figures, results, tables, verdicts
+from tenfold.report.arms import face_of
 
 CONFIG = config.read_yaml(config.CONFIG / "papers" / "variance-shift.yaml")
 NETS = {"densenet22": {"family": "densenet"}, "wrn10-2": {"family": "wide_resnet"}}
@@ -407,7 +408,7 @@ def test_equal_measurements_give_equal_bytes(made: dict[str, Any], tmp_path: Pat
     first, second = (tmp_path / name for name in ("first", "second"))
     shown = results.read_arms(made["probes"])
     for out in (first, second):
-        face = figures.face_of(results.as_one(made["cfg"]), results.all_arms(shown))
+        face = face_of(results.as_one(made["cfg"]), results.all_arms(shown))
         figures.figure_shift(made["cfg"], shown, face, [out / f"shift{suffix}" for suffix in (".png", ".pdf", ".csv")])
     for name in ("shift.png", "shift.pdf", "shift.csv"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
@@ -417,7 +418,7 @@ def test_without_flipped_images_the_figure_says_so(made: dict[str, Any], tmp_pat
     path = tmp_path / "logits/cifar-10/wrn10-2/a-0.5/s0.json"
     write_json(path, {"classes": ["a", "b"], "examples": []})
     out = [tmp_path / f"flipped{suffix}" for suffix in (".png", ".csv")]
-    face = figures.face_of(results.as_one(made["cfg"]), results.all_arms(results.read_arms(made["probes"])))
+    face = face_of(results.as_one(made["cfg"]), results.all_arms(results.read_arms(made["probes"])))
     figures.figure_logits(made["cfg"], [path], face, out)
     assert rows_of(out[1]) == []
     assert out[0].stat().st_size > 500

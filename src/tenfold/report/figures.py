@@ -186,7 +186,7 @@ def share_legend(figure: Figure, panels: Iterable[Axes]) -> None:
             texts = (text.get_text() for text in legend.get_texts())
             handles = dict(zip(texts, legend.legend_handles, strict=True)) | handles
             legend.remove()
-    figure.legend(handles.values(), handles.keys(), loc="outside center right")
+    figure.legend(handles.values(), handles.keys(), loc="outside right center")
 
 
 def student_ends(values: Sequence[float]) -> tuple[float, float]:

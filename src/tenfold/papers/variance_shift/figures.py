@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -256,13 +258,13 @@ def figure_logits(cfg: Cfg, logits: Inputs, shown: Face, paths: Outputs) -> None
     save_figure(figure, frame, paths)
 
 
-def is_flipped(example: dict[str, list[float]]) -> bool:
+def is_flipped(example: Mapping[str, Any]) -> bool:
     """Whether an image is right in train mode and wrong in test mode."""
     right, wrong = (int(np.argmax(example[key])) for key in ("train_mode", "test_mode"))
     return right == example["label"] != wrong
 
 
-def highest(example: dict[str, list[float]]) -> set[int]:
+def highest(example: Mapping[str, Any]) -> set[int]:
     """The classes of an image's highest scores in either mode, as many as one panel has room for."""
     scores = np.maximum(example["train_mode"], example["test_mode"])
     return {int(number) for number in np.argsort(-scores)[:CLASSES]}
