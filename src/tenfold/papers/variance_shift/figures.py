@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
@@ -200,7 +199,7 @@ def figure_modes(histories: Inputs, shown: Face, paths: Outputs) -> None:
             draw_curves(axes, part, x="epoch", y="accuracy", arm="arm", arms=arms)
         else:
             draw_lines(axes, part, x="epoch", y="accuracy", arm="arm")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xticks(sorted(part["epoch"].unique()))
         axes.set(title=f"{net} on {data}", ylabel="accuracy [%]")
     share_legend(figure, panels)
     save_figure(figure, frame, paths)
