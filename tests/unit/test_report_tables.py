@@ -171,3 +171,12 @@ def test_a_row_that_does_not_fit_and_an_unknown_suffix_are_refused(tmp_path: Pat
         replace(table(), rows=[Row(["a"], {})])
     with pytest.raises(ValueError, match="written as"):
         write_table(table(), [tmp_path / "t.xlsx"])
+
+
+def test_only_a_mean_has_a_sign() -> None:
+    gains = replace(
+        table(),
+        columns=[Column("gain", "gain", "+.2f")],
+        rows=[Row(["ResNet-20", "ours"], {"gain": Cell({0: 1.0, 1: 2.0, 2: 3.0})})],
+    )
+    assert "+2.00 ± 1.00 (n = 3)" in table_markdown(gains)

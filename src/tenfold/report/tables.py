@@ -244,7 +244,7 @@ def _ours(cell: Cell, spec: str, edition: str) -> str:
     if over_seeds is None:
         return _not_run(edition) if cell.exact is None else _format(cell.exact, spec)
     mean = format(over_seeds.mean, spec)
-    spread = "" if over_seeds.sd is None else f" ± {format(over_seeds.sd, spec)}"
+    spread = "" if over_seeds.sd is None else f" ± {format(over_seeds.sd, spec.removeprefix('+'))}"
     return f"{mean}{spread} (n {over_seeds.n})"
 
 
