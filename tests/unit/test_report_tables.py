@@ -179,4 +179,4 @@ def test_only_a_mean_has_a_sign() -> None:
         columns=[Column("gain", "gain", "+.2f")],
         rows=[Row(["ResNet-20", "ours"], {"gain": Cell({0: 1.0, 1: 2.0, 2: 3.0})})],
     )
-    assert "+2.00 ± 1.00 (n = 3)" in table_markdown(gains)
+    assert "+2.00 ± 1.00 (n 3)" in table_markdown(gains)
