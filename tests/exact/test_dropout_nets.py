@@ -40,7 +40,9 @@ def test_parameters_and_batchnorm_layers(net: dict[str, Any], params: int, batch
     assert sum(isinstance(module, nn.BatchNorm2d) for module in model.modules()) == batchnorms
 
 
-@pytest.mark.parametrize("net", [{**BASIC, "depth": 21}, {**BOTTLENECK, "depth": 2}, {**WRN, "depth": 8}, {**DENSENET, "depth": 12}])
+@pytest.mark.parametrize(
+    "net", [{**BASIC, "depth": 21}, {**BOTTLENECK, "depth": 2}, {**WRN, "depth": 8}, {**DENSENET, "depth": 12}]
+)
 def test_a_depth_that_no_net_has_is_refused(net: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="it must be"):
         build(net)
