@@ -99,3 +99,96 @@ rule variance_shift_flipped:
         "python -m tenfold.papers.variance_shift.examine flipped"
         " --cfg {params.cfg:q} --code {params.code} --log {log}"
         " --data {input.data} --weights {input.weights} --logits {output.logits}"
+
+
+# 5. Tables, figures and verdicts.
+rule variance_shift_tables:
+    input:
+        metrics=variance_shift.files("metrics"),
+        probes=variance_shift.files("probes"),
+        weight_stats=variance_shift.files("weight_stats"),
+    output:
+        weights=variance_shift.table("table-weights"),
+        adjust=variance_shift.table("table-adjust"),
+        last=variance_shift.table("table-last"),
+        imagenet=variance_shift.table("table-imagenet"),
+        uout=variance_shift.table("table-uout"),
+        ratios=variance_shift.table("table-ratios"),
+        metrics="runs/{edition}/variance-shift/metrics.json",
+    params:
+        cfg=variance_shift.cfg("tables"),
+        code=variance_shift.code("tables"),
+    log:
+        "logs/{edition}/variance-shift/tables.log",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.variance_shift.tables"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --metrics {input.metrics} --probes {input.probes} --weight-stats {input.weight_stats}"
+        " --weights {output.weights} --adjust {output.adjust} --last {output.last}"
+        " --imagenet {output.imagenet} --uout {output.uout} --ratios {output.ratios}"
+        " --metrics-out {output.metrics}"
+
+
+rule variance_shift_table_nets:
+    output:
+        table=variance_shift.table("table-nets"),
+    params:
+        cfg=variance_shift.cfg("costs"),
+        code=variance_shift.code("costs"),
+    log:
+        "logs/{edition}/variance-shift/table_nets.log",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.variance_shift.costs"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --table {output.table}"
+
+
+rule variance_shift_figures:
+    input:
+        metrics=variance_shift.files("metrics"),
+        histories=variance_shift.files("histories"),
+        probes=variance_shift.files("probes"),
+        weight_stats=variance_shift.files("weight_stats"),
+        logits=variance_shift.files("logits"),
+    output:
+        shift=variance_shift.figure("figure-shift"),
+        cosine=variance_shift.figure("figure-cosine"),
+        ratios=variance_shift.figure("figure-ratios"),
+        modes=variance_shift.figure("figure-modes"),
+        flipped=variance_shift.figure("figure-logits"),
+    params:
+        cfg=variance_shift.cfg("figures"),
+        code=variance_shift.code("figures"),
+    log:
+        "logs/{edition}/variance-shift/figures.log",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.variance_shift.figures"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --metrics {input.metrics} --histories {input.histories} --probes {input.probes}"
+        " --weight-stats {input.weight_stats} --logits {input.logits} --shift {output.shift}"
+        " --cosine {output.cosine} --ratios {output.ratios} --modes {output.modes}"
+        " --flipped {output.flipped}"
+
+
+rule variance_shift_claims:
+    input:
+        metrics=variance_shift.files("metrics"),
+        probes=variance_shift.files("probes"),
+        weight_stats=variance_shift.files("weight_stats"),
+        theory="runs/{edition}/variance-shift/theory.json",
+    output:
+        claims="runs/{edition}/variance-shift/claims.json",
+    params:
+        cfg=variance_shift.cfg("verdicts.claims"),
+        code=variance_shift.code("verdicts.claims"),
+    log:
+        "logs/{edition}/variance-shift/claims.log",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.variance_shift.verdicts"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --metrics {input.metrics} --probes {input.probes} --weight-stats {input.weight_stats}"
+        " --theory {input.theory} --claims {output.claims}"

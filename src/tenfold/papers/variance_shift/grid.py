@@ -95,11 +95,6 @@ def logits(edition: Edition, _wildcards: Wildcards) -> list[str]:
     ]
 
 
-def theory(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The formulas beside drawn samples."""
-    return [f"{edition.runs}/theory.json"]
-
-
 # What each job's result depends on ----------------------------------------------------------------
 
 
@@ -171,7 +166,7 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     }
 
 
-tables = figures = report
+tables = figures = costs = report
 
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:

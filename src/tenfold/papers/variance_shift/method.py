@@ -221,8 +221,10 @@ class _Gatherer:
         self.batches = 0
 
     def __call__(self, layer: Any, inputs: tuple[Tensor, ...]) -> None:
+        stored = layer.running_var
+        if inputs[0].shape[1:2] != stored.shape:
+            return  # the layer itself will say so; the call below does not look
         if self.batches == 0:
-            stored = layer.running_var
             self.shift = LayerShift(self.name, stored.clone(), torch.zeros_like(stored), torch.zeros_like(stored))
             self.layers.append(self.shift)
         self.batches += 1
