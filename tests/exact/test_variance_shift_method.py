@@ -300,9 +300,10 @@ def test_exact_averages_without_dropout_give_ratio_one(family: str) -> None:
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
-    batch = torch.randn(32, 3, 8, 8)
-    net(batch)  # statistics of this one batch, exactly, at each layer
-    assert max(layer.ratio for layer in probe(net, [batch])) == pytest.approx(1, abs=2e-4)
+    batch = torch.randn(128, 3, 16, 16)
+    net(batch)  # statistics of this one batch at each layer
+    # Training divides by the biased variance and stores the unbiased one, n / (n - 1) times as large, n at least 2048.
+    assert max(layer.ratio for layer in probe(net, [batch])) == pytest.approx(1, abs=3e-3)
     assert len(probe(net, [batch])) == sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
 
 

@@ -262,7 +262,7 @@ def test_two_steps_of_the_papers_nets(net: str) -> None:
 
 def test_an_arm_that_is_no_place_is_refused_in_one_line() -> None:
     settings = edition("small").settings
-    nets = {"preresnet20": settings["nets"]["preresnet20"] | {"arms": ["none", "a-0.5", "c-0.5"]}}
+    nets = {"wrn10-2": settings["nets"]["wrn10-2"] | {"arms": ["none", "a-0.5", "c-0.5"]}}
     schema = Path(config.__file__).parent / "papers/variance_shift/settings.schema.yaml"
     with pytest.raises(UserError, match="c-0.5"):
         config.check(settings | {"nets": nets}, schema, "small")

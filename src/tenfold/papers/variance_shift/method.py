@@ -141,7 +141,8 @@ def insert_noise(net: Net, placement: str, rate: float) -> Net:
     if not sites:
         raise UserError(f"{type(net).__name__} has no place for noise {placement!r}: no part has {SITES[placement]}")
     for module in sites:
-        setattr(module, SITES[placement], Uout(rate) if placement == "uout" else nn.Dropout(rate))
+        noise = Uout(rate) if placement == "uout" else nn.Dropout(rate)
+        setattr(module, SITES[placement], noise.train(module.training))
     return net
 
 
