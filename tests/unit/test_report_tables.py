@@ -185,3 +185,12 @@ def test_a_difference_may_be_printed_with_its_interval() -> None:
     assert " +1.00 (n 1) |" in text
     assert "In brackets: 95 % interval" in text
     assert "standard deviation" not in text
+
+
+def test_only_a_mean_has_a_sign() -> None:
+    gains = replace(
+        table(),
+        columns=[Column("gain", "gain", "+.2f")],
+        rows=[Row(["ResNet-20", "ours"], {"gain": Cell({0: 1.0, 1: 2.0, 2: 3.0})})],
+    )
+    assert "+2.00 ± 1.00 (n 3)" in table_markdown(gains)

@@ -250,7 +250,7 @@ def _ours(cell: Cell, column: Column, edition: str) -> str:
         ends = mean_interval(list(cell.seeds.values()))
         spread = f" [{format(ends.low, spec)}, {format(ends.high, spec)}]"
     elif over_seeds.sd is not None:
-        spread = f" ± {format(over_seeds.sd, spec)}"
+        spread = f" ± {format(over_seeds.sd, spec.removeprefix('+'))}"
     return f"{mean}{spread} (n {over_seeds.n})"
 
 
