@@ -95,7 +95,7 @@ def probe(arm: str, seed: int, accuracy: float, rng: np.random.Generator) -> dic
         "max_ratio": float(ratio.max()),
         "accuracy": accuracy,
         "accuracy_adjusted": accuracy - (ADJUSTED[arm] + noise(seed, 0.02)) / 100,
-        "accuracy_readjusted": accuracy - ADJUSTED[arm] / 100,
+        "accuracy_readjusted": accuracy - (ADJUSTED[arm] + noise(seed, 0.01)) / 100,
         "train_mode_accuracy": test_mode + (LOST[arm] + noise(seed, 0.02)) / 100,
         "test_mode_accuracy": test_mode,
     }
@@ -298,6 +298,7 @@ def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) 
         "C6-gap": (14.8, "supported", 4),
         "C6-none": (-0.2, "supported", 4),
         "C7": (-3.0, "supported", 4),
+        "C7-layers": (-3.0, "supported", 4),
         "C7-b": (-1.0, "supported", 4),
         "C7-none": (3.0, "contradicted", 4),
         "C8": (0.2, "supported", 8),
