@@ -135,6 +135,7 @@ def test_weights_are_looked_at_filter_by_filter(trained: Path, tmp_path: Path) -
     rows = read_json(tmp_path / "stats.json")["rows"]
     layers = {layer["name"]: layer for layer in rows[0]["layers"]}
     assert len(layers) == 1 + 6 + 2  # the stem, two for each block, two shortcuts
+    assert list(layers)[:3] == ["conv", "blocks.0.conv1", "blocks.0.conv2"]  # from the input
     kernel = load_weights(trained / "weights.safetensors")["seed0/blocks.1.conv1.weight"]
     assert layers["blocks.1.conv1"]["d"] == 16 * 3 * 3
     assert layers["blocks.1.conv1"]["cos2"] == pytest.approx(float(cos2(kernel.double()).mean()))

@@ -16,6 +16,7 @@ from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.measure.accuracy import evaluate
 from tenfold.measure.predictions import accuracy
+from tenfold.nets.build import build
 from tenfold.papers.variance_shift.common import logits_of_views, noisy, views
 from tenfold.papers.variance_shift.method import LayerShift, adjust, cos2, readjust, watched
 from tenfold.training.checkpoint import load_weights
@@ -117,17 +118,19 @@ def weights_of(cfg: Cfg, job: Job, *, weights: Input, stats: Output) -> None:
         stats: for each seed all convolutions: ``d``, the inputs of a filter, and ``cos2``.
     """
     trained = load_weights(weights)
-    rows = [{"seed": seed, "layers": convolutions(below(f"seed{seed}", trained))} for seed in cfg["seeds"]]
+    with torch.device("meta"):
+        net = build(cfg["net"])
+    names = [name for name, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+    rows = [{"seed": seed, "layers": convolutions(names, below(f"seed{seed}", trained))} for seed in cfg["seeds"]]
     write_json(stats, {"rows": rows})
     job.say(f"{len(rows[0]['layers'])} convolutions")
 
 
-def convolutions(weights: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """What Table 1 and Fig. 3 want of the convolutions among a net's weights: those with four dimensions."""
+def convolutions(names: list[str], weights: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """What Table 1 and Fig. 3 want of a net's convolutions, in the net's order (a file of weights has its own)."""
+    kernels = {name: weights[f"{name}.weight"].double() for name in names}
     return [
-        {"name": name.removesuffix(".weight"), "d": kernel[0].numel(), "cos2": float(cos2(kernel.double()).mean())}
-        for name, kernel in weights.items()
-        if kernel.dim() == 4
+        {"name": name, "d": kernel[0].numel(), "cos2": float(cos2(kernel).mean())} for name, kernel in kernels.items()
     ]
 
 
