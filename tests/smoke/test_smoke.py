@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,18 @@ def test_every_claim_has_its_verdict_and_its_line_on_the_scoreboard(finished: Pa
 
 def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
     assert "Nothing to be done" in snakemake(finished, "smoke/all", "--dry-run")
+
+
+def test_another_greedy_search_reruns_the_greedy_arms_and_no_others(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "edited"
+    shutil.copytree(finished, folder, copy_function=shutil.copy2)
+    greedy = folder / "src/tenfold/papers/rco/greedy.py"
+    edited = greedy.read_text().replace("relative[j] > delta", "relative[j] >= delta")
+    assert edited != greedy.read_text()
+    greedy.write_text(edited)
+    planned = snakemake(folder, "smoke/all", "--dry-run")
+    rules = set(re.findall(r"^(?:local)?rule (\S+):$", planned, flags=re.MULTILINE))
+    assert rules == {"rco_search", "rco_tables", "rco_figures", "rco_claims", "scoreboard", "smoke/all"}
 
 
 def test_no_job_of_any_edition_has_an_ambiguous_or_unmet_input(finished: Path) -> None:

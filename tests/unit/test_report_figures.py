@@ -23,6 +23,7 @@ from tenfold.report.figures import (
     draw_points,
     new_figure,
     save_figure,
+    share_legend,
     student_ends,
 )
 
@@ -162,3 +163,17 @@ def test_a_matrix_shows_its_values(tmp_path: Path) -> None:
     draw_matrix(axes, matrix, low=0, high=1)
     assert [text.get_text() for text in axes.texts] == ["1.00", "0.25", "0.25", "1.00"]
     save_figure(figure, matrix, [tmp_path / "figure.pdf"])
+
+
+def test_arms_look_the_same_in_all_panels_under_one_legend() -> None:
+    figure, panels = new_figure("Accuracy", FACE, columns=2)
+    arms = ["random", "pre-trained", "uniform"]
+    draw_curves(panels[0], FRAME, **ARGUMENTS, arms=arms)
+    draw_curves(panels[1], FRAME[FRAME["arm"] == "uniform"], **ARGUMENTS, arms=arms)
+    colours = [{line.get_color() for line in axes.lines if len(line.get_xdata())} for axes in panels]
+    assert len(colours[0]) == 3
+    assert len(colours[1]) == 1
+    assert colours[1] < colours[0]
+    share_legend(figure, panels)
+    assert [axes.get_legend() for axes in panels] == [None, None]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == arms

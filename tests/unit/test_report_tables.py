@@ -171,3 +171,26 @@ def test_a_row_that_does_not_fit_and_an_unknown_suffix_are_refused(tmp_path: Pat
         replace(table(), rows=[Row(["a"], {})])
     with pytest.raises(ValueError, match="written as"):
         write_table(table(), [tmp_path / "t.xlsx"])
+
+
+def test_a_difference_may_be_printed_with_its_interval() -> None:
+    columns = [Column("change", "change", "+.2f", interval=True)]
+    shown = replace(table(), columns=columns, rows=[
+        Row(["a", "b"], {"change": Cell({0: 1.0, 1: 2.0, 2: 3.0})}),
+        Row(["a", "c"], {"change": Cell({0: 1.0})}),
+    ])  # fmt: skip
+    text = table_markdown(shown)
+    half = 4.302653 / math.sqrt(3)  # Student's t for two degrees of freedom, sd 1
+    assert f"+2.00 [{2 - half:+.2f}, {2 + half:+.2f}] (n 3)" in text
+    assert " +1.00 (n 1) |" in text
+    assert "In brackets: 95 % interval" in text
+    assert "standard deviation" not in text
+
+
+def test_only_a_mean_has_a_sign() -> None:
+    gains = replace(
+        table(),
+        columns=[Column("gain", "gain", "+.2f")],
+        rows=[Row(["ResNet-20", "ours"], {"gain": Cell({0: 1.0, 1: 2.0, 2: 3.0})})],
+    )
+    assert "+2.00 ± 1.00 (n 3)" in table_markdown(gains)

@@ -91,9 +91,14 @@ def draw_lines(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) -> 
     axes.legend(title=None)
 
 
-def draw_curves(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) -> None:
-    """A curve of many points per arm (a history, a value per layer): the mean, in a band of its 95 % interval."""
-    arms = _in_order(frame[arm], len(LINES))
+def draw_curves(
+    axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, arms: Sequence[str] | None = None
+) -> None:
+    """A curve of many points per arm (a history, a value per layer): the mean, in a band of its 95 % interval.
+
+    ``arms``, where given, are those of all panels of a figure, so that each looks the same in every panel.
+    """
+    arms = _in_order(frame[arm], len(LINES)) if arms is None else list(arms)
     sns.lineplot(
         frame,
         x=x,
@@ -111,9 +116,12 @@ def draw_curves(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) ->
     axes.legend(title=None)
 
 
-def draw_bars(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) -> None:
-    """Grouped bars: the mean over the rows of equal x and arm, with its 95 % Student interval; arms are hatched."""
-    arms = _in_order(frame[arm], len(HATCHES))
+def draw_bars(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, arms: Sequence[str] | None = None) -> None:
+    """Grouped bars: the mean over the rows of equal x and arm, with its 95 % Student interval; arms are hatched.
+
+    ``arms``, where given, are those of all panels of a figure, so that each looks the same in every panel.
+    """
+    arms = _in_order(frame[arm], len(HATCHES)) if arms is None else list(arms)
     sns.barplot(
         frame,
         x=x,
@@ -168,6 +176,17 @@ def draw_matrix(axes: Axes, matrix: pd.DataFrame, *, spec: str = ".2f", low: flo
         annot_kws={"fontsize": 7},
         ax=axes,
     )
+
+
+def share_legend(figure: Figure, panels: Iterable[Axes]) -> None:
+    """One legend beside the panels in place of one in each: every arm once, in order of appearance."""
+    handles: dict[str, Any] = {}
+    for axes in panels:
+        if (legend := axes.get_legend()) is not None:
+            texts = (text.get_text() for text in legend.get_texts())
+            handles = dict(zip(texts, legend.legend_handles, strict=True)) | handles
+            legend.remove()
+    figure.legend(handles.values(), handles.keys(), loc="outside right center")
 
 
 def student_ends(values: Sequence[float]) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from tenfold.files import write_json, write_text
-from tenfold.measure.statistics import Summary, summary
+from tenfold.measure.statistics import Summary, mean_interval, summary
 from tenfold.report.face import RECOVERED, Data, Face, published_text
 
 FORMAT = 1
@@ -66,12 +66,14 @@ class Column:
         header: its name in print, with the unit.
         spec: print format of a value, such as ``.2f`` or ``,d``.
         data: what it was measured on, where that is not the table's data.
+        interval: whether the mean is printed with its 95 % Student interval, as a difference wants it, not with the sd.
     """
 
     name: str
     header: str
     spec: str
     data: Data | None = None
+    interval: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,17 +236,21 @@ def _printed(table: Table) -> tuple[list[str], list[list[str]]]:
             cell = table.cell(row, column)
             if column.name in beside:
                 texts.append(_published(cell, column.spec))
-            texts.append(_ours(cell, column.spec, table.face.edition))
+            texts.append(_ours(cell, column, table.face.edition))
         rows.append(texts)
     return header, rows
 
 
-def _ours(cell: Cell, spec: str, edition: str) -> str:
-    over_seeds = cell.summary
+def _ours(cell: Cell, column: Column, edition: str) -> str:
+    over_seeds, spec = cell.summary, column.spec
     if over_seeds is None:
         return _not_run(edition) if cell.exact is None else _format(cell.exact, spec)
-    mean = format(over_seeds.mean, spec)
-    spread = "" if over_seeds.sd is None else f" ± {format(over_seeds.sd, spec)}"
+    mean, spread = format(over_seeds.mean, spec), ""
+    if over_seeds.sd is not None and column.interval:
+        ends = mean_interval(list(cell.seeds.values()))
+        spread = f" [{format(ends.low, spec)}, {format(ends.high, spec)}]"
+    elif over_seeds.sd is not None:
+        spread = f" ± {format(over_seeds.sd, spec.removeprefix('+'))}"
     return f"{mean}{spread} (n {over_seeds.n})"
 
 
@@ -266,6 +272,9 @@ def _csv_values(cell: Cell, edition: str) -> list[Value]:
 def _notes(table: Table) -> list[str]:
     """The table's notes, and what its printed marks mean where they occur."""
     cells = [table.cell(row, column) for row in table.rows for column in table.columns]
+    spreads = {
+        column.interval for row in table.rows for column in table.columns if len(table.cell(row, column).seeds) > 1
+    }
     notes = list(table.notes)
     for column in table.columns:
         data = table.data_of(column)
@@ -273,8 +282,10 @@ def _notes(table: Table) -> list[str]:
             notes.append(f"{column.header}: data {data}.")
         if data.is_standin and any(table.cell(row, column).published for row in table.rows):
             notes.append(f"Published {column.header} is of {data.stands_in_for}, ours of {data.name}: not comparable.")
-    if any(len(cell.seeds) > 1 for cell in cells):
+    if False in spreads:
         notes.append("Ours: mean ± standard deviation over n seeds.")
+    if True in spreads:
+        notes.append("In brackets: 95 % interval of the mean over n seeds (Student).")
     if any(cell.published is not None and cell.published.source not in RECOVERED for cell in cells):
         notes.append("Not recovered: the published number was read in no source.")
     return notes

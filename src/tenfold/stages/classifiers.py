@@ -37,6 +37,7 @@ def train_classifiers(
     times: Path,
     facts: Mapping[str, Any] | None = None,
     observer: Observer | None = None,
+    build_net: Callable[[Cfg], nn.Module] = build,
 ) -> None:
     """One net for each seed; the last epoch is what is reported.
 
@@ -54,6 +55,7 @@ def train_classifiers(
         times: seconds and rates, likewise.
         facts: what the metrics say of the arm.
         observer: from images and compute to what is measured after the recipe's evaluated epochs.
+        build_net: from ``net`` and the number of classes to a fresh net.
     """
     compute = start(cfg["compute"], job)
     images = read_splits(cfg["images"], data)
@@ -64,7 +66,7 @@ def train_classifiers(
     for seed in progress.remaining(cfg["seeds"]):
         torch.manual_seed(seed)
         trained = fit(
-            compute.place(build(net)),
+            compute.place(build_net(net)),
             image_batches(
                 images.fit.images,
                 images.fit.labels,
@@ -88,7 +90,7 @@ def train_classifiers(
         progress.finish(seed, result, trained.model.state_dict())
 
     results = [progress.results[seed] for seed in cfg["seeds"]]
-    size = cost(lambda: build(net), tuple(images.test.images.shape[1:]))
+    size = cost(lambda: build_net(net), tuple(images.test.images.shape[1:]))
     save_weights(weights, by_seed(progress.weights))
     write_json(
         metrics,

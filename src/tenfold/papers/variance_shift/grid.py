@@ -1,0 +1,174 @@
+"""What runs for the study of variance shift at each edition, and what each job's result depends on.
+
+An *arm* is a place of noise and its rate.
+
+- ``none``: no dropout.
+- ``a-0.5``: dropout of drop ratio 0.5 right before each block's last BatchNorm, the paper's case (a).
+- ``b-0.3``: right before each block's last convolution, case (b).
+- ``last-0.1``: once before the classifier, behind all BatchNorms.
+- ``uout-0.1``: Uout with beta 0.1 in the places of (b).
+"""
+
+from __future__ import annotations
+
+from tenfold.data import registry
+from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
+
+TABLES = (
+    "table-weights",
+    "table-nets",
+    "table-adjust",
+    "table-last",
+    "table-imagenet",
+    "table-uout",
+    "table-ratios",
+)
+FIGURES = ("figure-shift", "figure-cosine", "figure-ratios", "figure-modes", "figure-logits")
+
+NONE, SHIFTED = "none", "a-0.5"  # the arms that are looked at more closely
+
+
+def split_arm(arm: str) -> tuple[str, float]:
+    """``a-0.5`` -> ``("a", 0.5)``, ``none`` -> ``("none", 0.0)``."""
+    placement, _, rate = arm.partition("-")
+    return placement, float(rate or 0)
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def targets(edition: Edition) -> list[str]:
+    """Everything that the edition ends in."""
+    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
+    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
+    return [*tables, *figures, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
+
+
+def _places(edition: Edition) -> list[tuple[str, str]]:
+    """All pairs of dataset and net."""
+    return [(dataset, net) for dataset in edition.settings["datasets"] for net in edition.settings["nets"]]
+
+
+def _of_arms(edition: Edition, folder: str, suffix: str) -> list[str]:
+    return [
+        f"{edition.runs}/{folder}/{dataset}/{net}/{arm}/{seeds}.{suffix}"
+        for dataset, net in _places(edition)
+        for arm in edition.settings["nets"][net]["arms"]
+        for seeds in edition.seed_groups
+    ]
+
+
+def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all trained nets."""
+    return _of_arms(edition, "metrics", "json")
+
+
+def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The histories of the arms whose accuracy in both modes is followed."""
+    return [
+        f"{edition.runs}/metrics/{dataset}/{net}/{arm}/{seeds}.csv"
+        for dataset, net in _places(edition)
+        for arm in (NONE, SHIFTED)
+        for seeds in edition.seed_groups
+    ]
+
+
+def probes(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The shift of all trained nets."""
+    return _of_arms(edition, "probe", "json")
+
+
+def weight_stats(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The weights of the nets without dropout."""
+    return [
+        f"{edition.runs}/weight_stats/{dataset}/{net}/{seeds}.json"
+        for dataset, net in _places(edition)
+        for seeds in edition.seed_groups
+    ]
+
+
+def logits(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """Logits of the first seed of all nets with most shift."""
+    return [
+        f"{edition.runs}/logits/{dataset}/{net}/{SHIFTED}/{edition.seed_groups[0]}.json"
+        for dataset, net in _places(edition)
+    ]
+
+
+# What each job's result depends on ----------------------------------------------------------------
+
+
+def _net(settings: Cfg) -> Cfg:
+    return {key: value for key, value in settings.items() if key not in ("arms", "recipe")}
+
+
+def _job(edition: Edition, wildcards: Wildcards) -> Cfg:
+    settings = edition.settings
+    return {
+        "data": registry.cfg_of(wildcards.dataset),
+        "compute": edition.compute,
+        "seeds": seeds_of(wildcards.seeds),
+        "images": settings["images"],
+        "net": _net(settings["nets"][wildcards.net]),
+        "recipe": settings["recipe"] | settings["nets"][wildcards.net].get("recipe", {}),
+    }
+
+
+def _arm(arm: str) -> Cfg:
+    placement, rate = split_arm(arm)
+    return {"arm": arm, "placement": placement, "rate": rate}
+
+
+def train(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """One arm of one net on one dataset; of some arms, images on which test mode is followed."""
+    followed = edition.settings["examine"]["followed"] if wildcards.arm in (NONE, SHIFTED) else 0
+    return {**_job(edition, wildcards), **_arm(wildcards.arm), "followed": followed}
+
+
+def _examination(edition: Edition, wildcards: Wildcards) -> Cfg:
+    job = _job(edition, wildcards)
+    batch_size = job.pop("recipe")["batch_size"]
+    return {**job, "batch_size": batch_size, "examined": edition.settings["examine"]["images"]}
+
+
+def probe(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The shift of one arm of one net, and its repair."""
+    momentum = edition.settings["examine"]["momentum"]
+    return {**_examination(edition, wildcards), **_arm(wildcards.arm), "momentum": momentum}
+
+
+def flipped(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Training images that the shift makes wrong, of one net."""
+    return {**_examination(edition, wildcards), **_arm(SHIFTED), "examples": edition.settings["examine"]["examples"]}
+
+
+def weights_of(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The weights of one net without dropout."""
+    job = _job(edition, wildcards)
+    return {key: job[key] for key in ("data", "compute", "seeds", "images", "net")}
+
+
+def simulate(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Drawn samples beside the formulas."""
+    return dict(edition.settings["theory"])
+
+
+def report(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What tables, figures and verdicts depend on beside the files they are made from."""
+    settings = edition.settings
+    shown = [registry.dataset(name) for name in settings["datasets"]]
+    return {
+        "data": [{"name": entry.name, "stands_in_for": entry.stands_in_for} for entry in shown],
+        "pixels": settings["images"]["pixels"],
+        "seeds": settings["seeds"],
+        "nets": settings["nets"],
+        "published": edition.published,
+    }
+
+
+tables = figures = costs = report
+
+
+def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What the verdicts depend on beside the files they are decided on."""
+    return {**report(edition, wildcards), "claims": edition.claims}

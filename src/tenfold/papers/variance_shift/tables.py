@@ -1,0 +1,279 @@
+"""The tables of Variance Shift, ours beside the paper's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenfold.files import write_json
+from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
+from tenfold.measure.statistics import summary
+from tenfold.papers.variance_shift.results import (
+    Arm,
+    Arms,
+    Place,
+    Weights,
+    all_arms,
+    as_one,
+    beside,
+    published,
+    rate_of,
+    read_arms,
+    read_weights,
+    title_of,
+)
+from tenfold.report.arms import face_of, minus
+from tenfold.report.face import Data, Face
+from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
+
+KEYS = ("the paper's data", "the paper's net", "ours")
+OTHER_NET = (
+    "Ours stands beside the paper's net of its family; below full it is another net, smaller and trained for less."
+)
+MEASURED = "Published ratios were measured in the drawing of the paper's Figure 4; each is of one run."
+HALVES = ("a-0.5", "b-0.5")
+
+
+@stage
+def tables(
+    cfg: Cfg,
+    job: Job,
+    *,
+    metrics: Inputs,
+    probes: Inputs,
+    weight_stats: Inputs,
+    weights: Outputs,
+    adjust: Outputs,
+    last: Outputs,
+    imagenet: Outputs,
+    uout: Outputs,
+    ratios: Outputs,
+    metrics_out: Output,
+) -> None:
+    """All tables, and ``metrics.json`` (dataset, net and arm -> metric -> mean, sd, n)."""
+    trained, probed = read_arms(metrics), read_arms(probes)
+    shown = face_of(as_one(cfg), all_arms(trained))
+    write_table(table_weights(cfg, trained, read_weights(weight_stats), shown), weights)
+    write_table(table_adjust(cfg, trained, probed, shown), adjust)
+    write_table(table_last(cfg, trained, shown), last)
+    write_table(table_imagenet(cfg), imagenet)
+    write_table(table_uout(cfg, trained, shown), uout)
+    write_table(table_ratios(cfg, trained, probed, shown), ratios)
+    write_json(metrics_out, metrics_of(trained, probed))
+    job.say(f"{len(all_arms(trained))} arms in 6 tables")
+
+
+def setting_notes(cfg: Cfg) -> tuple[str, str]:
+    """What is to be known of all nets of ours before they are compared with the paper's."""
+    return OTHER_NET, f"Images of ours: {cfg['pixels']} x {cfg['pixels']} pixels."
+
+
+def given(entry: dict[str, Any] | None, *keys: str) -> Published | None:
+    """A number of a published entry, where there are both."""
+    value: Any = entry
+    for key in keys:
+        value = None if value is None else value.get(key)
+    return None if entry is None or value is None else Published(value, entry["source"])
+
+
+def of_place(arms: Arms, place: Place | None, name: str) -> Arm | None:
+    """One arm of ours; None where there is none."""
+    return None if place is None else arms.get(place, {}).get(name)
+
+
+def table_weights(cfg: Cfg, trained: Arms, weights: dict[Place, Weights], shown: Face) -> Table:
+    """The paper's Table 1: weights of nets without dropout."""
+    rows = []
+    for row in beside(cfg, list(trained)):
+        entry, ours = published(cfg, "weights", row), None if row.place is None else weights.get(row.place)
+        cells = {name: Cell(published=given(entry, name)) for name in ("cos2", "d_cos2")}
+        if ours is not None:
+            cells = {
+                "cos2": Cell(ours.cos2, files=ours.files, published=given(entry, "cos2")),
+                "d_cos2": Cell(ours.d_cos2, files=ours.files, published=given(entry, "d_cos2")),
+                "power": Cell(ours.power, files=ours.files),
+            }
+        rows.append(Row(row.keys, cells))
+    return Table(
+        "Weights of convolutions: cos^2 of their angle to the all-ones vector (Table 1)",
+        shown,
+        KEYS,
+        (
+            Column("cos2", "mean cos^2", ".4f"),
+            Column("d_cos2", "mean d cos^2", ".2f"),
+            Column("power", "power of d in d cos^2", "+.2f", interval=True),
+        ),
+        rows,
+        (
+            *setting_notes(cfg),
+            "Nets without dropout, means over all convolutions; d: inputs of a filter, those of its group alone.",
+            "Both means depend on the widths of a net; only nets of equal widths can be compared.",
+        ),
+    )
+
+
+def table_adjust(cfg: Cfg, trained: Arms, probed: Arms, shown: Face) -> Table:
+    """The paper's Table 3: test error at drop ratio 0.5 before and after BatchNorm's moments were measured again."""
+    rows = []
+    for row in beside(cfg, list(trained)):
+        for name in HALVES:
+            entry, arm = published(cfg, "adjust", row, arm=name), of_place(probed, row.place, name)
+            cells = {key: Cell(published=given(entry, key)) for key in ("error", "adjusted")}
+            if arm is not None:
+                adjusted = arm.error_of("accuracy_adjusted")
+                cells = {
+                    "error": Cell(arm.error, files=arm.files, published=given(entry, "error")),
+                    "adjusted": Cell(adjusted, files=arm.files, published=given(entry, "adjusted")),
+                    "change": Cell(minus(adjusted, arm.error), files=arm.files),
+                    "readjusted": Cell(arm.error_of("accuracy_readjusted"), files=arm.files),
+                }
+            rows.append(Row((*row.keys, title_of(name)), cells))
+    return Table(
+        "Test error with BatchNorm's moments measured again in test mode (Table 3)",
+        shown,
+        (*KEYS, "dropout"),
+        (
+            Column("error", "error [%]", ".2f"),
+            Column("adjusted", "adjusted [%]", ".2f"),
+            Column("change", "adjusted less unadjusted", "+.2f", interval=True),
+            Column("readjusted", "adjusted layer after layer [%]", ".2f"),
+        ),
+        rows,
+        (
+            *setting_notes(cfg),
+            "Adjusted: all layers are measured with the old moments in place, then replaced, as the paper says it.",
+            "Layer after layer: each layer is measured behind layers that use their own new moments.",
+        ),
+    )
+
+
+def errors_by_rate(
+    cfg: Cfg, trained: Arms, shown: Face, case: str, header: str
+) -> tuple[tuple[Column, ...], list[Row]]:
+    """Columns and rows of test errors without and with noise of rising strength, published and ours."""
+    rows = []
+    for row in beside(cfg, list(trained)):
+        entry = published(cfg, case, row)
+        names = list(entry["error"]) if entry else ["none"]
+        if row.place is not None:
+            names += [name for name in trained[row.place] if name.startswith(f"{case}-") and name not in names]
+        without = of_place(trained, row.place, "none")
+        for name in sorted(names, key=rate_of):
+            arm, cells = of_place(trained, row.place, name), {}
+            of_paper = given(entry, "error", name)
+            cells["error"] = Cell(published=of_paper)
+            if arm is not None:
+                cells["error"] = Cell(arm.error, files=arm.files, published=of_paper)
+            if name == "none":
+                cells["change"] = Cell(exact="-")
+            elif arm is not None and without is not None:
+                files = [*without.files, *arm.files]
+                cells["change"] = Cell(minus(arm.error, without.error), files=files)
+            rows.append(Row((*row.keys, f"{rate_of(name):.1f}"), cells))
+    columns = (
+        Column("error", "test error [%]", ".2f"),
+        Column("change", f"less that of {header} 0", "+.2f", interval=True),
+    )
+    return columns, rows
+
+
+def table_last(cfg: Cfg, trained: Arms, shown: Face) -> Table:
+    """The paper's Table 4: one dropout before the softmax, after all BatchNorm."""
+    columns, rows = errors_by_rate(cfg, trained, shown, "last", "drop")
+    title = "Test error with one dropout before the softmax, after all BatchNorm (Table 4)"
+    return Table(title, shown, (*KEYS, "drop ratio"), columns, rows, setting_notes(cfg))
+
+
+def table_uout(cfg: Cfg, trained: Arms, shown: Face) -> Table:
+    """The paper's Table 6: Uout in the places of case (b)."""
+    columns, rows = errors_by_rate(cfg, trained, shown, "uout", "beta")
+    title = "Test error with Uout right before the last convolution of each block (Table 6)"
+    return Table(title, shown, (*KEYS, "beta"), columns, rows, setting_notes(cfg))
+
+
+def table_imagenet(cfg: Cfg) -> Table:
+    """The paper's Table 5, of which nothing is run."""
+    rows = [
+        Row((entry["net"], entry["drop"]),
+            {name: Cell(exact="not run: ImageNet", published=given(entry, name)) for name in ("top1", "top5")})
+        for entry in cfg["published"]["imagenet"]
+    ]  # fmt: skip
+    return Table(
+        "ImageNet: one dropout before the softmax (Table 5)",
+        Face(cfg["edition"], Data("ImageNet ILSVRC-2012, not run"), 0, "none", "none"),
+        ("the paper's net", "drop ratio"),
+        (Column("top1", "top-1 error [%]", ".2f"), Column("top5", "top-5 error [%]", ".2f")),
+        rows,
+        (
+            "ImageNet is not trained on at any edition.",
+            "The paper does not state how these nets were trained, nor whether those of drop ratio 0 were.",
+        ),
+    )
+
+
+def table_ratios(cfg: Cfg, trained: Arms, probed: Arms, shown: Face) -> Table:
+    """Means of the curves of the paper's Figure 4: the variance that BatchNorm stored against what it meets."""
+    rows = []
+    for row in beside(cfg, list(trained)):
+        entry = published(cfg, "ratios", row)
+        here = {} if row.place is None else probed.get(row.place, {})
+        for name in dict.fromkeys(["none", *HALVES, *here]):
+            of_paper = given(entry, "mean", name)
+            cells = {"mean": Cell(published=of_paper)}
+            if (arm := here.get(name)) is not None:
+                cells["mean"] = Cell(arm.of("mean_ratio"), files=arm.files, published=of_paper)
+                cells["largest"] = Cell(arm.of("max_ratio"), files=arm.files)
+            cells |= {
+                "over_none": ratio_difference(here, name, "none"),
+                "over_b": ratio_difference(here, name, name.replace("a-", "b-")),
+            }
+            rows.append(Row((*row.keys, title_of(name)), cells))
+    return Table(
+        "Ratio of the variances that BatchNorm stored and meets in test mode, mean over its layers (Figure 4)",
+        shown,
+        (*KEYS, "dropout"),
+        (
+            Column("mean", "mean ratio", ".3f"),
+            Column("largest", "largest ratio of a layer", ".3f"),
+            Column("over_none", "mean less that without dropout", "+.3f", interval=True),
+            Column("over_b", "mean less that of (b), equal drop", "+.3f", interval=True),
+        ),
+        rows,
+        (
+            *setting_notes(cfg),
+            "Ratio: the larger variance over the smaller, each the mean over the channels of a layer; 1 is no shift.",
+            MEASURED,
+        ),
+    )
+
+
+def ratio_difference(arms: dict[str, Arm], name: str, other: str) -> Cell:
+    """Mean ratio of an arm less that of another, paired by seed; a dash for an arm less itself."""
+    if name == other:
+        return Cell(exact="-")
+    if name not in arms or other not in arms:
+        return Cell()
+    files = [*arms[name].files, *arms[other].files]
+    return Cell(minus(arms[name].of("mean_ratio"), arms[other].of("mean_ratio")), files=files)
+
+
+def metrics_of(trained: Arms, probed: Arms) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Dataset, net and arm -> metric -> mean, sd and n."""
+    values = {key: {"error": arm.error} for key, arm in all_arms(trained).items()}
+    for key, arm in all_arms(probed).items():
+        values.setdefault(key, {}).update(
+            mean_ratio=arm.of("mean_ratio"),
+            max_ratio=arm.of("max_ratio"),
+            error_adjusted=arm.error_of("accuracy_adjusted"),
+            error_readjusted=arm.error_of("accuracy_readjusted"),
+            train_mode_accuracy=arm.percent("train_mode_accuracy"),
+            test_mode_accuracy=arm.percent("test_mode_accuracy"),
+        )
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
+    for key, of_arm in values.items():
+        over = {metric: summary(list(by_seed.values())) for metric, by_seed in of_arm.items()}
+        found["/".join(key)] = {metric: {"mean": one.mean, "sd": one.sd, "n": one.n} for metric, one in over.items()}
+    return found
+
+
+if __name__ == "__main__":
+    main(tables)
