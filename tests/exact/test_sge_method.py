@@ -244,6 +244,14 @@ def test_gates_are_float32_under_autocast() -> None:
     assert float(error) <= 2**-8 * 1.01
 
 
+def test_autocast_changes_nothing() -> None:
+    maps, net = drawn(3, 16, 8, 8).float(), trained(4).float()
+    expected = gradients(Enhance.apply, maps, net, True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = gradients(Enhance.apply, maps, net, True)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
 def test_it_begins_like_a_net_whose_branches_are_scaled() -> None:
     """With gamma 0 a residual branch is multiplied by sigmoid(beta), whatever the image."""
     branch, net = drawn(3, 8, 6, 6), module(4)

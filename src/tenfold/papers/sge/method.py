@@ -81,11 +81,10 @@ class SpatialGroupEnhance(nn.Module):
         """
         if maps.shape[1] % self.groups:
             raise UserError(f"SGE: {maps.shape[1]} channels do not divide into {self.groups} groups; choose a divisor")
-        with torch.autocast(maps.device.type, enabled=False):
-            if self.normalise:
-                enhanced: Tensor = Enhance.apply(maps, self.weight, self.bias, self.unbiased)  # type: ignore[no-untyped-call]
-                return enhanced
-            return spatial_group_enhance(maps, self.weight, self.bias, unbiased=self.unbiased, normalise=False)
+        if not self.normalise:
+            return spatial_group_enhance(maps, self.weight, self.bias, normalise=False)
+        enhanced: Tensor = Enhance.apply(maps, self.weight, self.bias, self.unbiased)  # type: ignore[no-untyped-call]
+        return enhanced
 
     def extra_repr(self) -> str:
         """What the module prints of itself."""
@@ -111,7 +110,8 @@ class Enhance(torch.autograd.Function):
     """`spatial_group_enhance` with its gradient by hand, some samples of the batch at a time.
 
     No sample depends on another one, so each piece of the batch goes through all steps while it is in the cache.
-    Within a piece numbers lie as (B G, C / G, m), m = H W, whatever the memory order of the batch.
+    Within a piece numbers lie as (B G, C / G, m), m = H W, whatever the memory order of the batch. Autocast leaves them
+    in float32: it does not touch matrix products whose output is given.
     """
 
     @staticmethod
@@ -167,7 +167,7 @@ class Enhance(torch.autograd.Function):
             # A constant map has no deviation, and its normalised similarity, 0, none to pass on.
             turned = torch.where(deviation > 0, along / ((m - ctx.correction) * deviation), 0)
             dc = da.sub_(total / m).mul_(gamma / (deviation + EPS)).addcmul_(c, gamma * turned, value=-1)
-            through_mean = torch.bmm(x, dc.view(-1, m, 1)).div_(m)
+            through_mean = torch.bmm(x, dc.view(-1, m, 1), out=x.new_empty(g.shape)).div_(m)
             by_x = dy.mul_(gate.view(-1, 1, m)).baddbmm_(g, dc.view(-1, 1, m)).add_(through_mean)
             by_maps[piece] = by_x.view_as(gradient)
         by_gamma, by_beta = (sums.sum(0).view(1, groups, 1, 1) for sums in (sum_da_c, sum_da))
