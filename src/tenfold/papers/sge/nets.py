@@ -59,12 +59,13 @@ def insert(model: nn.Module, kind: str, **options: Any) -> None:
     assert isinstance(blocks, nn.Sequential)
     if kind in ON_BRANCHES:
         for block in blocks:
-            branch_end(block).add_module("attention", with_drawn_convs(ON_BRANCHES[kind](channels_of(block), **options)))
+            branch_end(block).add_module(
+                "attention", with_drawn_convs(ON_BRANCHES[kind](channels_of(block), **options))
+            )
     elif kind == "bam":
-        for index, block in enumerate(blocks):
-            if index + 1 < len(blocks) and channels_of(blocks[index + 1]) != channels_of(block):
-                attention = with_drawn_convs(BottleneckAttention(channels_of(block), **options))
-                blocks[index] = nn.Sequential(block, attention)
+        for end in stage_ends(model)[:-1]:
+            attention = with_drawn_convs(BottleneckAttention(channels_of(blocks[end]), **options))
+            blocks[end] = nn.Sequential(blocks[end], attention)
     elif kind == "sk":
         for block in blocks:
             # [choice] In a basic block, which the official code leaves alone, the first of the two 3x3 convolutions.
@@ -75,6 +76,12 @@ def insert(model: nn.Module, kind: str, **options: Any) -> None:
             setattr(block, name, with_drawn_convs(branches))
     else:
         raise UserError(f"net: {kind!r} is no kind of attention; allowed: {', '.join(KINDS)}")
+
+
+def stage_ends(model: nn.Module) -> list[int]:
+    """The index of the last block of each stage: the next one has other channels, or there is none."""
+    channels = [channels_of(block) for block in model.get_submodule("blocks").children()]
+    return [index for index, own in enumerate(channels) if channels[index + 1 : index + 2] != [own]]
 
 
 def branch_end(block: nn.Module) -> nn.Module:

@@ -8,9 +8,7 @@ from tenfold.stages.classifiers import train_classifiers
 
 
 @stage
-def train(
-    cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, history: Output, times: Output
-) -> None:
+def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, history: Output, times: Output) -> None:
     """See `tenfold.stages.classifiers.train_classifiers`; ``cfg["net"]`` has the arm's ``attention``."""
     train_classifiers(
         cfg, job, data=data, weights=weights, metrics=metrics, history=history, times=times,
