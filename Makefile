@@ -46,7 +46,7 @@ test-gpu: $(READY) ## the tests that need a GPU
 	@$(BIN)/pytest -m gpu
 
 bench: $(READY) ## how fast it is: ratios against the plain way, in one run (set TENFOLD_MIRROR for real images)
-	@$(BIN)/python bench/bench_training.py && $(BIN)/python bench/bench_provenance.py
+	@$(BIN)/python bench/bench_training.py && $(BIN)/python bench/bench_attention.py && $(BIN)/python bench/bench_provenance.py
 
 check: $(READY) ## style, types, spelling, rules, and the guards of the repository
 	@$(BIN)/ruff check --quiet --output-format concise $(CODE) $(MEND)
