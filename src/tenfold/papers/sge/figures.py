@@ -9,7 +9,7 @@ from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.sge.results import Statistics, first_net, group_arms, read_arms, read_statistics
 from tenfold.report.arms import Arms, face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import LINES, PALETTE, draw_bars, draw_lines, new_figure, save_figure
+from tenfold.report.figures import HATCHES, LINES, PALETTE, draw_lines, new_figure, save_figure
 
 
 @stage
@@ -53,12 +53,18 @@ def figure_variance(statistics: Statistics, shown: Face, paths: Outputs) -> None
         for group in row["groups"]
         for name, label in (("before", "before SGE"), ("after", "behind SGE"))
     )  # fmt: skip
-    width = max(5.6, 0.16 * frame["group"].nunique())
-    figure, panels = new_figure("Activation variance of groups, last block (Figure 4)", shown, size=(width, 3.8))
-    draw_bars(panels[0], frame, x="group", y="variance", arm="when")
-    panels[0].set(xlabel="group", ylabel="variance over positions")
-    if frame["group"].nunique() > 16:
-        panels[0].set_xticks(range(0, frame["group"].nunique(), 8))
+    means = frame.groupby(["when", "group"], sort=False)[["variance", "sd over images"]].mean()
+    groups = frame["group"].unique()
+    size = (max(5.6, 0.16 * len(groups)), 3.8)
+    figure, panels = new_figure("Activation variance of groups, last block (Figure 4)", shown, size=size)
+    for shift, color, hatch, label in zip((-0.2, 0.2), PALETTE, HATCHES, frame["when"].unique(), strict=False):
+        bars = means.loc[label]
+        panels[0].bar(groups + shift, bars["variance"], 0.4, yerr=bars["sd over images"], label=label, color=color,
+                      hatch=hatch, edgecolor="white", error_kw={"ecolor": "0.15", "elinewidth": 0.8, "capsize": 1.5})  # fmt: skip
+    panels[0].set_xticks(groups if len(groups) <= 16 else groups[7::8])
+    panels[0].set(xlabel="group", ylabel="variance over positions\n(bars: mean over images, lines: sd)")
+    panels[0].set_ylim(bottom=0)
+    panels[0].legend()
     save_figure(figure, frame, paths)
 
 
