@@ -12,28 +12,40 @@ import numpy as np
 import pytest
 import torch
 
+from tenfold.data import imagenet as archives
 from tenfold.data.prepare import write_tensors
 from tenfold.errors import UserError
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
-from tenfold.papers.sge import examine, figures, grid, tables, train, verdicts
+from tenfold.papers.sge import examine, figures, grid, imagenet, tables, train, verdicts
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import build
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe, build_optimiser
 from tenfold.workflow import Edition, House, seeds_of
 
+from .. import mini_imagenet
+
 torch.set_num_threads(1)
 
 ACCURACY = {"plain": 0.50, "se": 0.51, "sk": 0.515, "bam": 0.505, "cbam": 0.53, "gc": 0.48, "sge": 0.52, "sge-g1": 0.50,
             "sge-g2": 0.51, "sge-g8": 0.51, "sge-gamma0-beta0": 0.515, "sge-gamma1-beta0": 0.505,
             "sge-gamma1-beta1": 0.49, "sge-unnormalised": 0.51}  # fmt: skip
+ADDED = {"plain": 0, "se": 2_530_992, "sk": 597_464, "bam": 1, "gc": 2, "cbam": 2_532_592}
+OPERATIONS = {
+    "resnet50": {"plain": 4_121_930_000, "sge": 4_127_440_000},
+    "resnet101": {"plain": 7_849_500_000, "sge": 7_858_430_000},
+}
 COSTS = {
-    f"{net}/{arm}": {"params": params + added, "operations": operations, "backbone_params": 1, "backbone_operations": 2}
-    for net, params, blocks, operations in (("resnet50", 25_557_032, 16, 4_121_930_000), ("resnet101", 44_549_160, 33, 7_849_500_000))
-    for arm, added in (("plain", 0), ("sge", 128 * blocks), ("se", 2_530_992), ("sk", 597_464), ("bam", 1), ("gc", 2),
-                       ("cbam", 2_532_592))
-}  # fmt: skip
+    f"{net}/{arm}": {
+        "params": params + added,
+        "operations": OPERATIONS[net].get(arm, 1),
+        "backbone_params": 1,
+        "backbone_operations": 2,
+    }
+    for net, params, blocks in (("resnet50", 25_557_032, 16), ("resnet101", 44_549_160, 33))
+    for arm, added in (ADDED | {"sge": 128 * blocks}).items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +104,8 @@ NAMES = ("imagenet", "attention", "groups", "initialisation", "normalisation", "
 def make_tables(made: dict[str, Any], out: Path) -> None:
     outputs = {name: [out / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex", ".cells.json")] for name in NAMES}
     tables.tables(
-        made["cfg"], Job(resume=out / "r"), arms=made["metrics"], statistics=made["statistics"], counted=made["counted"],
-        metrics=out / "metrics.json", **outputs,
+        made["cfg"], Job(resume=out / "r"), arms=made["metrics"], statistics=made["statistics"],
+        counted=made["counted"], metrics=out / "metrics.json", **outputs,
     )  # fmt: skip
 
 
@@ -187,7 +199,7 @@ def verdicts_of(made: dict[str, Any], out: Path, **changes: Any) -> dict[str, di
 
 def test_what_was_measured_decides(made: dict[str, Any], tmp_path: Path) -> None:
     found = verdicts_of(made, tmp_path)
-    assert {name: claim["word"] for name, claim in found.items()} == {
+    assert {name: claim["verdict"] for name, claim in found.items()} == {
         "C1": "supported", "C2": "not testable here", "C3": "holds", "C3-others": "holds", "C4": "supported",
         "C4-cbam": "supported", "C5": "not testable here", "C6": "not testable here", "C7-groups": "supported",
         "C7-gamma": "supported", "C7-normalisation": "supported", "C8": "supported", "C8-tail": "supported",
@@ -198,27 +210,36 @@ def test_what_was_measured_decides(made: dict[str, Any], tmp_path: Path) -> None
     assert found["C8-gamma"]["estimate"] == pytest.approx(27.0)
 
 
-@pytest.mark.parametrize(("arm", "claim"), [("sge-g8", "C7-groups"), ("sge-g1", "C7-groups"), ("gc", "C10"), ("sk", "C4"),
-                                            ("sge-gamma1-beta1", "C7-gamma"), ("sge-unnormalised", "C7-normalisation")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arm", "claim"),
+    [
+        ("sge-g8", "C7-groups"),
+        ("sge-g1", "C7-groups"),
+        ("gc", "C10"),
+        ("sk", "C4"),
+        ("sge-gamma1-beta1", "C7-gamma"),
+        ("sge-unnormalised", "C7-normalisation"),
+    ],
+)
 def test_one_arm_that_is_too_good_contradicts(made: dict[str, Any], tmp_path: Path, arm: str, claim: str) -> None:
     for path in made["metrics"]:
         if path.parts[-2] == arm:
             content = read_json(path)
             write_json(path, content | {"rows": [row | {"accuracy": row["accuracy"] + 0.1} for row in content["rows"]]})
-    assert verdicts_of(made, tmp_path)[claim]["word"] == "contradicted"
+    assert verdicts_of(made, tmp_path)[claim]["verdict"] == "contradicted"
 
 
 def test_one_parameter_too_many_fails(made: dict[str, Any], tmp_path: Path) -> None:
     costs = {name: dict(of) for name, of in COSTS.items()}
     costs["resnet101/sge"]["params"] += 1
     write_json(made["counted"], costs)
-    assert verdicts_of(made, tmp_path)["C3"]["word"] == "fails"
+    assert verdicts_of(made, tmp_path)["C3"]["verdict"] == "fails"
 
 
 def test_arms_that_were_not_trained_are_named(made: dict[str, Any], tmp_path: Path) -> None:
     few = [path for path in made["metrics"] if path.parts[-2] in ("plain", "sge")]
     found = verdicts_of(made, tmp_path, arms=few)
-    assert found["C4"]["word"] == found["C7-groups"]["word"] == "not testable here"
+    assert found["C4"]["verdict"] == found["C7-groups"]["verdict"] == "not testable here"
     assert "bam and se and sk" in found["C4"]["sentence"]
 
 
@@ -325,7 +346,8 @@ IMAGES = {"labels": "fine", "pixels": 8, "fit": 40, "held_out": 0, "augment": "c
 NET = {"family": "resnet_small", "name": "resnet8", "width": 4, "attention": {"kind": "sge", "groups": 2, "gamma": 0.5}}
 CFG: dict[str, Any] = {
     "compute": {"device": "cpu", "precision": "fp32"}, "seeds": [0, 1], "images": IMAGES, "net": NET, "arm": "sge",
-    "recipe": {"epochs": 1, "batch_size": 8, "lr": 0.05, "momentum": 0.9}, "name": "resnet8-c4", "histogram": {"bins": 9},
+    "recipe": {"epochs": 1, "batch_size": 8, "lr": 0.05, "momentum": 0.9}, "name": "resnet8-c4",
+    "histogram": {"bins": 9},
 }  # fmt: skip
 
 
@@ -366,7 +388,7 @@ def test_lengths_and_their_statistics_computed_another_way() -> None:
     torch.manual_seed(0)
     module = SpatialGroupEnhance(2, gamma=1.0)
     maps = torch.randn(5, 6, 3, 3)
-    with examine.observed(module) as seen:
+    with torch.no_grad(), examine.observed(module) as seen:
         out = module(maps[:3]), module(maps[3:])
     found = examine.statistics_of(seen, module, bins=4)
     second = maps[:, 3:].double().pow(2).sum(1).sqrt().flatten(1)
@@ -375,7 +397,7 @@ def test_lengths_and_their_statistics_computed_another_way() -> None:
     assert group["variance_before"] == pytest.approx(float(variances.mean()), rel=1e-5)
     assert group["variance_before_sd"] == pytest.approx(float(variances.std()), rel=1e-4)
     assert group["root_before"] == pytest.approx(float(variances.sqrt().mean()), rel=1e-5)
-    after = torch.cat([part.detach() for part in out])[:, 3:].double().pow(2).sum(1).sqrt().flatten()
+    after = torch.cat(out)[:, 3:].double().pow(2).sum(1).sqrt().flatten()
     assert group["q50_after"] == pytest.approx(float(after.median()), rel=1e-5)
     assert (group["gamma"], group["beta"]) == (1.0, 1.0)
 
@@ -393,3 +415,44 @@ def test_maps_show_one_image_of_each_class_before_and_behind(trained: Path, tmp_
     assert len(rows) == 3 * 2 * 4 * 4  # images, before and behind, positions of the second of three stages
     assert {row["label"] for row in rows} == {"0", "1", "2"}
     assert paths[0].stat().st_size > 1000
+
+
+def test_on_imagenet_nets_are_trained_and_examined_by_the_same_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENFOLD_MIRROR", raising=False)
+    entry = mini_imagenet.write(Path("data/raw/imagenet"))
+    monkeypatch.setattr(archives, "entry_of", lambda name: entry)
+    archives.index(
+        {"dataset": {"name": "imagenet"}}, Job(resume=tmp_path / "resume"), dataset=Path("index.safetensors")
+    )
+    net = {"family": "resnet_imagenet", "name": "resnet18", "width": 8, "attention": {"kind": "sge", "groups": 4}}
+    photos = {
+        "size": 64,
+        "scale": [0.5, 1.0],
+        "mean": [0.5] * 3,
+        "std": [0.2] * 3,
+        "test": [{"resize": 64, "size": 64}],
+    }
+    cfg = {
+        **{key: value for key, value in CFG.items() if key != "images"}, "edition": "full", "seeds": [0], "net": net,
+        "photos": photos, "processes": 1, "maps": {"images": 2, "groups": 2, "stage": 3},
+        "shown": {"name": "imagenet", "stands_in_for": None},
+    }  # fmt: skip
+    made = {
+        "weights": Path("w.safetensors"),
+        "metrics": Path("m.json"),
+        "history": Path("h.csv"),
+        "times": Path("t.csv"),
+    }
+    imagenet.train(cfg, Job(resume=tmp_path / "resume"), data=Path("index.safetensors"), **made)
+    metrics = read_json(made["metrics"])
+    assert (metrics["data"], metrics["arm"], len(metrics["rows"])) == ("imagenet", "sge", 1)
+    seen = {"data": Path("index.safetensors"), "weights": made["weights"]}
+    examine.examine(cfg, Job(resume=tmp_path / "r"), **seen, statistics=Path("statistics.json"))
+    (row,) = read_json(Path("statistics.json"))["rows"]
+    assert sum(row["histogram"]["before"]) == len(mini_imagenet.VALIDATION) * 2 * 2
+    assert row["gammas"] == 4 * 8
+    examine.maps(cfg, Job(resume=tmp_path / "r"), **seen, figure=[Path("figure-maps.png"), Path("figure-maps.csv")])
+    assert len(rows_of(Path("figure-maps.csv"))) == 2 * 2 * 2 * 4 * 4
