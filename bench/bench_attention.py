@@ -55,7 +55,7 @@ def plain_sge(module: nn.Module) -> Forward:
 
 CASES = [
     Case("SGE, conv2_x of ResNet-50", (16, 256, 56, 56), sge(64), plain_sge, target=1.3),
-    Case("SGE, conv3_x of ResNet-50", (16, 512, 28, 28), sge(64), plain_sge, target=1.3),
+    Case("SGE, conv3_x of ResNet-50", (16, 512, 28, 28), sge(64), plain_sge),
     Case("SGE, conv4_x of ResNet-50", (16, 1024, 14, 14), sge(64), plain_sge),
     Case("SGE, first stage at real", (64, 16, 16, 16), sge(4), plain_sge),
 ]

@@ -59,8 +59,10 @@ def figure_variance(statistics: Statistics, shown: Face, paths: Outputs) -> None
     figure, panels = new_figure("Activation variance of groups, last block (Figure 4)", shown, size=size)
     for shift, color, hatch, label in zip((-0.2, 0.2), PALETTE, HATCHES, frame["when"].unique(), strict=False):
         bars = means.loc[label]
-        panels[0].bar(groups + shift, bars["variance"], 0.4, yerr=bars["sd over images"], label=label, color=color,
-                      hatch=hatch, edgecolor="white", error_kw={"ecolor": "0.15", "elinewidth": 0.8, "capsize": 1.5})  # fmt: skip
+        panels[0].bar(
+            groups + shift, bars["variance"], 0.4, yerr=bars["sd over images"], label=label, color=color,
+            hatch=hatch, edgecolor="white", error_kw={"ecolor": "0.15", "elinewidth": 0.8, "capsize": 1.5},
+        )  # fmt: skip
     panels[0].set_xticks(groups if len(groups) <= 16 else groups[7::8])
     panels[0].set(xlabel="group", ylabel="variance over positions\n(bars: mean over images, lines: sd)")
     panels[0].set_ylim(bottom=0)

@@ -3,8 +3,8 @@
 "Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional Networks" (Li, Hu and Yang,
 arXiv:1905.09646). A group's mean over the map says what it has found; positions that resemble the mean are enhanced,
 the others suppressed (`spatial_group_enhance`, Sec. 3). `SpatialGroupEnhance` is the module to put behind the last
-BatchNorm of each residual branch; it computes the same by hand, gradient included, 2 to 3 times as fast on the CPU
-for maps of ImageNet nets (bench/bench_attention.py).
+BatchNorm of each residual branch. It computes the same by hand, gradient included: on one core three times as fast on
+the maps of the first stage of ResNet-50, about as fast on small ones (bench/bench_attention.py).
 
 Official code: implus/PytorchInsight at 2864528. Where it differs from the paper, the code is the default.
 """
@@ -121,13 +121,15 @@ class Enhance(torch.autograd.Function):
         groups, m = weight.numel(), height * width
         gamma, beta = weight.view(groups, 1), bias.view(groups, 1)
         ctx.correction = correction_for(m, unbiased)
-        numbers = maps.new_empty(maps.shape, dtype=working_type(maps))
+        numbers = maps if in_working_form(maps) else maps.new_empty(maps.shape, dtype=working_type(maps))
         means = numbers.new_empty(batch, groups, channels // groups)
         normalised, gates = numbers.new_empty(2, batch, groups, m)
         deviations = numbers.new_empty(batch, groups, 1)
         enhanced = torch.empty_like(maps)
         for piece in pieces(maps):
-            x = numbers[piece].copy_(maps[piece]).view(-1, channels // groups, m)
+            if numbers is not maps:
+                numbers[piece].copy_(maps[piece])
+            x = numbers[piece].view(-1, channels // groups, m)
             g = torch.mean(x, 2, out=means[piece].view(-1, channels // groups))
             c, gate = normalised[piece], gates[piece]
             torch.bmm(g[:, None], x, out=c.view(-1, 1, m))
@@ -135,7 +137,10 @@ class Enhance(torch.autograd.Function):
             deviations[piece] = deviation
             c.sub_(mean).div_(deviation + EPS)
             torch.addcmul(beta, gamma, c, out=gate).sigmoid_()
-            enhanced[piece] = (x * gate.view(-1, 1, m)).view_as(maps[piece])
+            if numbers is maps:
+                torch.mul(x, gate.view(-1, 1, m), out=enhanced[piece].view(x.shape))
+            else:
+                enhanced[piece] = (x * gate.view(-1, 1, m)).view_as(maps[piece])
         ctx.save_for_backward(numbers, gamma, means, normalised, gates, deviations)
         return enhanced
 
@@ -152,29 +157,44 @@ class Enhance(torch.autograd.Function):
         batch, groups, m = normalised.shape
         sum_da, sum_da_c = numbers.new_empty(2, batch, groups, 1)
         by_maps = torch.empty_like(upstream)
+        in_place = in_working_form(by_maps)
+        products, gradients = numbers.new_empty(2, *numbers[: piece_size(numbers)].shape)
         for piece in pieces(upstream):
-            gradient = numbers.new_empty(numbers[piece].shape).copy_(upstream[piece])
+            gradient = by_maps[piece] if in_place else gradients[: len(gates[piece])]
+            gradient.copy_(upstream[piece])
             x, dy = (values.view(-1, means.shape[2], m) for values in (numbers[piece], gradient))
+            product = torch.mul(x, dy, out=products.view(-1, *x.shape[1:])[: len(x)])
             g, c, gate, deviation = (
                 means[piece].view(*x.shape[:2], 1),
                 normalised[piece],
                 gates[piece],
                 deviations[piece],
             )
-            da = torch.ops.aten.sigmoid_backward((x * dy).sum(1).view_as(gate), gate)
+            da = torch.ops.aten.sigmoid_backward(product.sum(1).view_as(gate), gate)
             total = torch.sum(da, 2, keepdim=True, out=sum_da[piece])
             along = torch.bmm(da.view(-1, 1, m), c.view(-1, m, 1), out=sum_da_c[piece].view(-1, 1, 1)).view_as(total)
             # A constant map has no deviation, and its normalised similarity, 0, none to pass on.
             turned = torch.where(deviation > 0, along / ((m - ctx.correction) * deviation), 0)
             dc = da.sub_(total / m).mul_(gamma / (deviation + EPS)).addcmul_(c, gamma * turned, value=-1)
             through_mean = torch.bmm(x, dc.view(-1, m, 1), out=x.new_empty(g.shape)).div_(m)
-            by_x = dy.mul_(gate.view(-1, 1, m)).baddbmm_(g, dc.view(-1, 1, m)).add_(through_mean)
-            by_maps[piece] = by_x.view_as(gradient)
+            dy.mul_(gate.view(-1, 1, m)).baddbmm_(g, dc.view(-1, 1, m)).add_(through_mean)
+            if not in_place:
+                by_maps[piece] = gradient
         by_gamma, by_beta = (sums.sum(0).view(1, groups, 1, 1) for sums in (sum_da_c, sum_da))
         return by_maps, by_gamma, by_beta, None
 
 
+def in_working_form(maps: Tensor) -> bool:
+    """Whether numbers lie as they are worked on: channel by channel, in the working type."""
+    return maps.is_contiguous() and maps.dtype == working_type(maps)
+
+
+def piece_size(maps: Tensor) -> int:
+    """How many samples have about `PIECE` numbers, at least one."""
+    return max(1, PIECE // max(1, maps.shape[1:].numel()))
+
+
 def pieces(maps: Tensor) -> list[slice]:
-    """The batch in slices of about `PIECE` numbers, at least one sample each."""
-    samples = max(1, PIECE // max(1, maps[0].numel())) if len(maps) else 1
-    return [slice(start, start + samples) for start in range(0, len(maps), samples)]
+    """The batch in slices of `piece_size` samples."""
+    size = piece_size(maps)
+    return [slice(start, start + size) for start in range(0, len(maps), size)]
