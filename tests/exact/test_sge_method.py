@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from tenfold.papers.sge.method import EPS, Enhance, SpatialGroupEnhance, spatial
 from tenfold.training.recipe import Recipe, build_optimiser
 
 torch.set_num_threads(1)
+ROOT = Path(__file__).parents[2]
 SIGMOID_OF_1 = 0.7310585786300049
 
 
@@ -257,3 +260,9 @@ def test_it_begins_like_a_net_whose_branches_are_scaled() -> None:
     branch, net = drawn(3, 8, 6, 6), module(4)
     shortcut = drawn(3, 8, 6, 6, seed=9)
     assert torch.allclose(F.relu(net(branch) + shortcut), F.relu(SIGMOID_OF_1 * branch + shortcut), rtol=1e-14)
+
+
+def test_the_example_enhances_a_net_for_two_numbers_a_group_and_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples/enhance_your_own_net.py"))
+    plain, enhanced = (int(line.split(": ")[1].split()[0]) for line in capsys.readouterr().out.splitlines())
+    assert enhanced - plain == 2 * 2 * 4

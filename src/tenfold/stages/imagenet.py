@@ -114,7 +114,7 @@ def train_share(team: Team, job: Job, cfg: Cfg, data: Path, build_net: BuildNet)
             "epochs": recipe.epochs,
             "images": recipe.epochs * (len(images.train) // recipe.batch_size) * recipe.batch_size,
         }
-        result = {"row": row}
+        result: dict[str, Any] = {"row": row}
         for name, course in (("history", trained.history), ("times", trained.times)):
             result[name] = [{"seed": seed, **line} for line in course]
         progress.finish(seed, result, model.state_dict())
@@ -134,7 +134,7 @@ def train_share(team: Team, job: Job, cfg: Cfg, data: Path, build_net: BuildNet)
 def evaluate_views(team: Team, model: nn.Module, test: Photos, photos: Cfg, compute: Compute) -> dict[str, float]:
     """Top-1 and top-5 accuracy and cross-entropy on all test images, for each of the central views."""
     team.share_buffers(model)
-    found = {}
+    found: dict[str, float] = {}
     for number, view in enumerate(photos["test"]):
         mine = test[team.number :: team.size]
         sums = team.sum(sums_on(model, mine, compute, view, photos["mean"], photos["std"]))

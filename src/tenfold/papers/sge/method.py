@@ -83,7 +83,7 @@ class SpatialGroupEnhance(nn.Module):
             raise UserError(f"SGE: {maps.shape[1]} channels do not divide into {self.groups} groups; choose a divisor")
         if not self.normalise:
             return spatial_group_enhance(maps, self.weight, self.bias, normalise=False)
-        enhanced: Tensor = Enhance.apply(maps, self.weight, self.bias, self.unbiased)  # type: ignore[no-untyped-call]
+        enhanced: Tensor = Enhance.apply(maps, self.weight, self.bias, self.unbiased)
         return enhanced
 
     def extra_repr(self) -> str:
@@ -145,7 +145,7 @@ class Enhance(torch.autograd.Function):
         return enhanced
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients by maps, gamma and beta.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -69,9 +69,16 @@ class Statistics:
     rows: dict[int, dict[str, Any]]
     files: list[str]
 
-    def of_groups(self, value: Callable[[dict[str, Any]], float]) -> BySeed:
+    def of_groups(self, key: str) -> BySeed:
         """The mean over the groups of a number of each group, by seed."""
-        return {seed: mean(value(group) for group in row["groups"]) for seed, row in self.rows.items()}
+        return {seed: mean(group[key] for group in row["groups"]) for seed, row in self.rows.items()}
+
+    def quotient(self, key: str) -> BySeed:
+        """The mean over the groups of a number behind SGE over that before it, by seed."""
+        return {
+            seed: mean(group[f"{key}_after"] / group[f"{key}_before"] for group in row["groups"])
+            for seed, row in self.rows.items()
+        }
 
     def of_first_group(self, key: str) -> BySeed:
         """A number of the first group, by seed."""

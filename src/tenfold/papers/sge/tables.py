@@ -237,18 +237,12 @@ def table_statistics(cfg: Cfg, statistics: Statistics, shown: Face) -> Table:
     }
     rows = []
     for quantity, (key, over_groups) in quantities.items():
+        row = published.get(quantity)
         cells = {}
         for when in ("before", "after"):
-            name = f"{key}_{when}"
-            values = statistics.of_groups(lambda group, name=name: group[name]) if over_groups else None
-            row = published.get(quantity)
-            cells[when] = Cell(
-                statistics.of_first_group(name) if values is None else values,
-                files=statistics.files,
-                published=None if row is None else of(row, when),
-            )
+            values = (statistics.of_groups if over_groups else statistics.of_first_group)(f"{key}_{when}")
+            cells[when] = Cell(values, files=statistics.files, published=None if row is None else of(row, when))
         quotient = {seed: value / cells["before"].seeds[seed] for seed, value in cells["after"].seeds.items()}
-        row = published.get(quantity)
         ratio = None if row is None else Published(round(row["after"] / row["before"], 3), row["source"])
         cells["quotient"] = Cell(quotient, files=statistics.files, published=ratio)
         rows.append(Row((quantity,), cells))

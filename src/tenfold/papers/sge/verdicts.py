@@ -123,11 +123,7 @@ def better_from_zero(arms: dict[str, Arm]) -> Evidence:
 def varies_more(statistics: Statistics) -> Evidence:
     """Variance over positions, and its root, behind SGE against before it; mean over groups."""
     cells = [
-        Pairs(
-            label,
-            statistics.of_groups(lambda group, key=key: group[f"{key}_after"]),
-            statistics.of_groups(lambda group, key=key: group[f"{key}_before"]),
-        )
+        Pairs(label, statistics.of_groups(f"{key}_after"), statistics.of_groups(f"{key}_before"))
         for key, label in (("variance", "variance"), ("root", "its root"))
     ]
     return Evidence(cells)
@@ -141,10 +137,7 @@ def mostly_positive(statistics: Statistics) -> Evidence:
 
 def keeps_the_tail(statistics: Statistics) -> Evidence:
     """The quotient behind over before: of the 99 % quantile against that of the median, mean over groups."""
-    tail, middle = (
-        statistics.of_groups(lambda group, key=key: group[f"{key}_after"] / group[f"{key}_before"])
-        for key in ("q99", "q50")
-    )
+    tail, middle = statistics.quotient("q99"), statistics.quotient("q50")
     return Evidence([Pairs("99 % quantile against median", tail, middle)])
 
 
