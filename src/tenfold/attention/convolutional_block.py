@@ -28,9 +28,7 @@ class ConvolutionalBlockAttention(nn.Module):
         hidden = max(channels // reduction, 1)
         self.average, self.maximum = nn.AdaptiveAvgPool2d(1), GlobalMaxPool()
         self.excite = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
-        self.locate = nn.Sequential(
-            nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(1, momentum=0.01)
-        )
+        self.locate = nn.Sequential(nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(1))
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""

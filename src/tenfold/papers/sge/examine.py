@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.batches import normalise
-from tenfold.data.images import load
 from tenfold.data.splits import read_splits, scaling
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, Outputs, main, stage
@@ -111,7 +110,7 @@ class TestImages:
             self.scale, self._view = scaling(cfg["photos"]), cfg["photos"]["test"][0]
         else:
             splits = read_splits(cfg["images"], path)
-            self.name, self.classes, self._images = load(path).name, splits.classes, splits.test
+            self.name, self.classes, self._images = splits.name, splits.classes, splits.test
             self.scale, self._view = scaling(cfg["images"]), None
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
