@@ -1,0 +1,176 @@
+"""What runs for SGE at each edition, and what each job's result depends on.
+
+An *arm* is a kind of attention, with what is varied of it: ``plain``, ``se``, ``sk``, ``bam``, ``cbam``, ``gc``,
+``sge``; ``sge-g8`` with 8 groups; ``sge-gamma1-beta0`` with these first values; ``sge-unnormalised``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tenfold.errors import UserError
+from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
+
+TABLES = (
+    "table-imagenet",
+    "table-attention",
+    "table-groups",
+    "table-initialisation",
+    "table-normalisation",
+    "table-statistics",
+    "table-detection",
+    "table-retinanet",
+)
+FIGURES = ("figure-lengths", "figure-variance", "figure-groups")
+EXAMINED = "sge"  # the arm whose features are looked at
+
+
+def attention_of(settings: Cfg, arm: str) -> Cfg | None:
+    """The attention of an arm, as `tenfold.papers.sge.nets.insert` takes it; None for the plain net.
+
+    Raises:
+        UserError: the arm is none that there is.
+    """
+    if arm == "plain":
+        return None
+    kind, _, variant = arm.partition("-")
+    attention = {"kind": kind, **settings["attention"].get(kind, {})}
+    if kind not in settings["attention"]:
+        raise UserError(f"'{arm}' is no arm of sge; kinds are plain, {', '.join(settings['attention'])}")
+    if groups := re.fullmatch(r"g(\d+)", variant):
+        return attention | {"groups": int(groups[1])}
+    if first := re.fullmatch(r"gamma([01])-beta([01])", variant):
+        return attention | {"gamma": int(first[1]), "beta": int(first[2])}
+    if variant == "unnormalised":
+        return attention | {"normalise": False}
+    if variant:
+        raise UserError(f"'{arm}' is no arm of sge; 'sge' takes -g8, -gamma0-beta1 (0 or 1) and -unnormalised")
+    return attention
+
+
+def groups_of(settings: Cfg, arm: str) -> int:
+    """The number of groups of an SGE arm."""
+    attention = attention_of(settings, arm)
+    assert attention is not None
+    return int(attention["groups"])
+
+
+def first_net(settings: Cfg) -> str:
+    """The net that claims and ablations are of: the first one configured."""
+    return str(next(iter(settings["nets"])))
+
+
+def first_channels(settings: Cfg) -> int:
+    """The channels that the first net's blocks of the first stage give; bottlenecks give four times their width."""
+    net = settings["nets"][first_net(settings)]
+    return int(net["width"]) * (4 if net["family"] == "resnet_imagenet" else 1)
+
+
+# Files ------------------------------------------------------------------------------------------------------------
+
+
+def targets(edition: Edition) -> list[str]:
+    """Everything that the edition ends in."""
+    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
+    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
+    maps = [f"{edition.runs}/{maps_folder(edition)}/figure-maps.{form}" for form in FIGURE_FORMS]
+    return [*tables, *figures, *maps, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
+
+
+def maps_folder(edition: Edition) -> str:
+    """Where the figure that shows test images lies: those of a stand-in may be shown to anyone."""
+    return "figures" if edition.data_shown["stands_in_for"] else "private"
+
+
+def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all nets and arms."""
+    return [
+        f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json"
+        for net, settings in edition.settings["nets"].items()
+        for arm in settings["arms"]
+        for seeds in edition.seed_groups
+    ]
+
+
+def statistics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The statistics of the examined arm of the first net."""
+    return [f"{edition.runs}/statistics/{first_net(edition.settings)}/{seeds}.json" for seeds in edition.seed_groups]
+
+
+def maps_weights(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The weights that the figure of maps is drawn with: those of the first seeds."""
+    net, seeds = first_net(edition.settings), edition.seed_groups[0]
+    return [f"{edition.runs}/weights/{net}/{EXAMINED}/{seeds}.safetensors"]
+
+
+# What each job's result depends on --------------------------------------------------------------------------------
+
+
+def _images(settings: Cfg) -> Cfg:
+    """How images are shown to nets: those in memory, or ImageNet's photographs."""
+    return {"photos": settings["photos"]} if "photos" in settings else {"images": settings["images"]}
+
+
+def _net(settings: Cfg, net: str, arm: str) -> Cfg:
+    plain = {key: value for key, value in settings["nets"][net].items() if key != "arms"}
+    return {**plain, "attention": attention_of(settings, arm)}
+
+
+def _job(edition: Edition, seeds: list[int], net: str, arm: str) -> Cfg:
+    settings = edition.settings
+    return {
+        "data": edition.data,
+        "compute": edition.compute,
+        "seeds": seeds,
+        "net": _net(settings, net, arm),
+        **_images(settings),
+    }
+
+
+def train(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """One arm of one net; on ImageNet by several processes."""
+    settings = edition.settings
+    processes = {"processes": settings["processes"]} if "photos" in settings else {}
+    job = _job(edition, seeds_of(wildcards.seeds), wildcards.net, wildcards.arm)
+    return {**job, "arm": wildcards.arm, "recipe": settings["recipe"], **processes}
+
+
+def examine(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The statistics of the examined arm."""
+    job = _job(edition, seeds_of(wildcards.seeds), wildcards.net, EXAMINED)
+    return {**job, "name": wildcards.net, "histogram": edition.settings["histogram"]}
+
+
+def maps(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The figure of maps, of the first seed."""
+    settings = edition.settings
+    job = _job(edition, settings["seeds"][:1], first_net(settings), EXAMINED)
+    return {**job, "maps": settings["maps"], "shown": edition.data_shown}
+
+
+def report(edition: Edition, _wildcards: Wildcards) -> Cfg:
+    """What tables, figures and verdicts depend on beside the files they are made from."""
+    settings: dict[str, Any] = edition.settings
+    return {
+        "data": edition.data_shown,
+        "pixels": settings["photos"]["size"] if "photos" in settings else settings["images"]["pixels"],
+        "seeds": settings["seeds"],
+        "nets": {net: of["arms"] for net, of in settings["nets"].items()},
+        "first_channels": first_channels(settings),
+        "attention": settings["attention"],
+        "published": edition.published,
+    }
+
+
+tables = figures = report
+
+
+def costs(edition: Edition, _wildcards: Wildcards) -> Cfg:
+    """What is counted: the paper's nets, whatever the edition trains."""
+    return {"published": edition.published}
+
+
+def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What the verdicts depend on beside the files they are decided on."""
+    return {**report(edition, wildcards), "claims": edition.claims}

@@ -1,0 +1,20 @@
+"""Trains a ResNet with one kind of attention on ImageNet, for each seed."""
+
+from __future__ import annotations
+
+from tenfold.launcher import Cfg, Input, Job, Output, main, stage
+from tenfold.papers.sge.nets import build
+from tenfold.stages.imagenet import train_imagenet
+
+
+@stage
+def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, history: Output, times: Output) -> None:
+    """See `tenfold.stages.imagenet.train_imagenet`; ``cfg["net"]`` has the arm's ``attention``."""
+    train_imagenet(
+        cfg, job, data=data, weights=weights, metrics=metrics, history=history, times=times,
+        facts={"arm": cfg["arm"]}, build_net=build,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(train)

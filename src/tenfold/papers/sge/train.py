@@ -1,0 +1,20 @@
+"""Trains a small residual net with one kind of attention, for each seed."""
+
+from __future__ import annotations
+
+from tenfold.launcher import Cfg, Input, Job, Output, main, stage
+from tenfold.papers.sge.nets import build
+from tenfold.stages.classifiers import train_classifiers
+
+
+@stage
+def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, history: Output, times: Output) -> None:
+    """See `tenfold.stages.classifiers.train_classifiers`; ``cfg["net"]`` has the arm's ``attention``."""
+    train_classifiers(
+        cfg, job, data=data, weights=weights, metrics=metrics, history=history, times=times,
+        facts={"arm": cfg["arm"]}, build_net=build,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(train)

@@ -1,0 +1,458 @@
+"""Tables, figures and verdicts of SGE from made-up metrics, against values worked out by hand; its grid and stages."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tenfold.data import imagenet as archives
+from tenfold.data.prepare import write_tensors
+from tenfold.errors import UserError
+from tenfold.files import read_json, write_json
+from tenfold.launcher import Job
+from tenfold.papers.sge import examine, figures, grid, imagenet, tables, train, verdicts
+from tenfold.papers.sge.method import SpatialGroupEnhance
+from tenfold.papers.sge.nets import build
+from tenfold.training.losses import classification
+from tenfold.training.recipe import Recipe, build_optimiser
+from tenfold.workflow import Edition, House, seeds_of
+
+from .. import mini_imagenet
+
+torch.set_num_threads(1)
+
+ACCURACY = {"plain": 0.50, "se": 0.51, "sk": 0.515, "bam": 0.505, "cbam": 0.53, "gc": 0.48, "sge": 0.52, "sge-g1": 0.50,
+            "sge-g2": 0.51, "sge-g8": 0.51, "sge-gamma0-beta0": 0.515, "sge-gamma1-beta0": 0.505,
+            "sge-gamma1-beta1": 0.49, "sge-unnormalised": 0.51}  # fmt: skip
+ADDED = {"plain": 0, "se": 2_530_992, "sk": 597_464, "bam": 1, "gc": 2, "cbam": 2_532_592}
+OPERATIONS = {
+    "resnet50": {"plain": 4_121_930_000, "sge": 4_127_440_000},
+    "resnet101": {"plain": 7_849_500_000, "sge": 7_858_430_000},
+}
+COSTS = {
+    f"{net}/{arm}": {
+        "params": params + added,
+        "operations": OPERATIONS[net].get(arm, 1),
+        "backbone_params": 1,
+        "backbone_operations": 2,
+    }
+    for net, params, blocks in (("resnet50", 25_557_032, 16), ("resnet101", 44_549_160, 33))
+    for arm, added in (ADDED | {"sge": 128 * blocks}).items()
+}
+
+
+@pytest.fixture(scope="module")
+def real() -> Edition:
+    return House({}).paper("sge").edition("real")
+
+
+@pytest.fixture(scope="module")
+def full() -> Edition:
+    return House({}).paper("sge").edition("full")
+
+
+@pytest.fixture
+def made(tmp_path: Path, real: Edition) -> dict[str, Any]:
+    """Files as the stages of ``real`` would leave them, with known numbers."""
+    rng = np.random.default_rng(0)
+
+    def local(name: str) -> list[Path]:
+        return [tmp_path / path for path in getattr(grid, name)(real, SimpleNamespace(edition="real"))]
+
+    files: dict[str, Any] = {name: local(name) for name in ("metrics", "statistics")}
+    for path in files["metrics"]:
+        rows = [{"seed": seed, "accuracy": ACCURACY[path.parts[-2]] + 0.01 * seed + 1e-4 * rng.random()}
+                for seed in seeds_of(path.stem)]  # fmt: skip
+        facts = {"data": "cifar-10", "device": "cpu", "precision": "fp32", "params": 1234, "macs": 99}
+        write_json(path, facts | {"arm": path.parts[-2], "rows": rows})
+    for path in files["statistics"]:
+        write_json(path, {"rows": [statistics_row(seed, rng) for seed in seeds_of(path.stem)]})
+    files["counted"] = tmp_path / "costs.json"
+    write_json(files["counted"], COSTS)
+    cfg = {"edition": "real", **grid.claims(real, SimpleNamespace())}
+    return files | {"cfg": cfg}
+
+
+def statistics_row(seed: int, rng: np.random.Generator) -> dict[str, Any]:
+    groups = []
+    for group in range(1, 5):
+        row: dict[str, Any] = {"group": group, "gamma": 0.1, "beta": 1.0}
+        for key, before, after in (
+            ("variance", 2.0, 2.2),
+            ("root", 1.4, 1.5),
+            ("q10", 2, 1),
+            ("q50", 4, 3),
+            ("q90", 7, 6),
+            ("q99", 10, 9),
+        ):
+            row |= {f"{key}_before": before * group, f"{key}_after": after * group + 1e-3 * rng.random()}
+        groups.append(row | {"variance_before_sd": 0.5, "variance_after_sd": 0.6})
+    histogram = {"edges": [0.0, 1.0, 2.0], "before": [3, 7], "after": [6, 4]}
+    return {"seed": seed, "groups": groups, "histogram": histogram, "gammas": 24, "gammas_positive": 0.75 + 0.01 * seed}
+
+
+NAMES = ("imagenet", "attention", "groups", "initialisation", "normalisation", "features", "detection", "retinanet")
+
+
+def make_tables(made: dict[str, Any], out: Path) -> None:
+    outputs = {name: [out / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex", ".cells.json")] for name in NAMES}
+    tables.tables(
+        made["cfg"], Job(resume=out / "r"), arms=made["metrics"], statistics=made["statistics"],
+        counted=made["counted"], metrics=out / "metrics.json", **outputs,
+    )  # fmt: skip
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+# Tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_table_1_has_counted_costs_and_says_what_was_not_run(made: dict[str, Any], tmp_path: Path) -> None:
+    make_tables(made, tmp_path / "out")
+    rows = {(row["net"], row["attention"]): row for row in rows_of(tmp_path / "out/imagenet.csv")}
+    assert len(rows) == 14
+    sge = rows["ResNet-50", "SGE"]
+    assert float(sge["params"]) == 25.55908
+    assert (sge["top1"], sge["top1.published"], sge["top1.source"]) == ("not run at real", "77.584", "paper")
+    assert rows["ResNet-101", "SK*"]["operations.published"] == "7.978"
+    text = (tmp_path / "out/imagenet.md").read_text()
+    assert "of an older state" in text
+    assert "data imagenet; n = 0 seeds" in text
+
+
+def test_gains_are_paired_and_stand_beside_those_of_resnet_50(made: dict[str, Any], tmp_path: Path) -> None:
+    make_tables(made, tmp_path / "out")
+    rows = {row["attention"]: row for row in rows_of(tmp_path / "out/attention.csv")}
+    assert float(rows["SGE"]["gain"]) == pytest.approx(2.0, abs=0.02)
+    assert float(rows["SGE"]["gain.sd"]) < 0.02, "the seeds' common part cancels"
+    assert float(rows["SGE"]["gain.published"]) == 1.2
+    assert float(rows["GC"]["gain.published"]) == pytest.approx(-2.496)
+    assert rows["none"]["gain"] == "-"
+    assert "published on ImageNet" in (tmp_path / "out/attention.md").read_text()
+
+
+def test_ablations_stand_where_the_paper_has_the_same_setting(made: dict[str, Any], tmp_path: Path) -> None:
+    make_tables(made, tmp_path / "out")
+    groups = rows_of(tmp_path / "out/groups.csv")
+    assert [(row["groups, published"], row["groups, ours"]) for row in groups] == [
+        ("8", "-"), ("16", "1"), ("32", "2"), ("64", "4"), ("128", "8"),
+    ]  # fmt: skip
+    assert [row["top1.published"] for row in groups] == ["77.07", "77.13", "77.45", "77.58", "77.1"]
+    assert float(groups[3]["top1"]) == pytest.approx(54.0, abs=0.02)
+    first = {(row["gamma"], row["beta"]): float(row["top1"]) for row in rows_of(tmp_path / "out/initialisation.csv")}
+    assert first == pytest.approx({("0", "0"): 53.5, ("0", "1"): 54.0, ("1", "0"): 52.5, ("1", "1"): 51.0}, abs=0.02)
+    with_and_without = rows_of(tmp_path / "out/normalisation.csv")
+    assert [float(row["top1"]) for row in with_and_without] == pytest.approx([54.0, 53.0], abs=0.02)
+    assert {row["top5"] for row in with_and_without} == {"not run at real"}
+
+
+def test_statistics_are_means_over_groups_or_of_the_first(made: dict[str, Any], tmp_path: Path) -> None:
+    make_tables(made, tmp_path / "out")
+    rows = {row["quantity"]: row for row in rows_of(tmp_path / "out/features.csv")}
+    assert float(rows["activation variance"]["before"]) == 2.0 * 2.5
+    assert float(rows["activation variance"]["quotient"]) == pytest.approx(1.1, abs=1e-3)
+    assert float(rows["activation variance"]["quotient.published"]) == 1.087
+    assert float(rows["99 % quantile, first group"]["before"]) == 10
+    assert float(rows["positive gammas over all blocks [%]"]["after"]) == pytest.approx(77.0)
+
+
+def test_detection_is_shown_as_published_and_says_that_it_is_not_tested(made: dict[str, Any], tmp_path: Path) -> None:
+    make_tables(made, tmp_path / "out")
+    rows = rows_of(tmp_path / "out/detection.csv") + rows_of(tmp_path / "out/retinanet.csv")
+    assert len(rows) == 15 + 6
+    assert {row["ap0"] for row in rows} == {"not testable here: detection"}
+    readme = [row for row in rows if row.get("attention") == "SE" and row["backbone"] == "ResNet-101"]
+    assert {row["ap0.source"] for row in readme} == {"repo"}
+    gains = [float(sge["ap0.published"]) - float(plain["ap0.published"])
+             for plain in rows[:15] for sge in rows[:15] if (plain["attention"], sge["attention"]) == ("none", "SGE")
+             and (plain["detector"], plain["backbone"]) == (sge["detector"], sge["backbone"])]  # fmt: skip
+    assert sorted(gains) == pytest.approx([1.0, 1.2, 1.5, 1.6, 1.7, 1.8])
+
+
+def test_equal_metrics_give_equal_bytes(made: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_tables(made, tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == 4 * len(NAMES) + 1
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+# Verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def verdicts_of(made: dict[str, Any], out: Path, **changes: Any) -> dict[str, dict[str, Any]]:
+    inputs = {"arms": made["metrics"], "statistics": made["statistics"], "counted": made["counted"]} | changes
+    verdicts.claims(made["cfg"], Job(resume=out / "r"), **inputs, claims=out / "claims.json")
+    return {claim["id"]: claim for claim in json.loads((out / "claims.json").read_text())["claims"]}
+
+
+def test_what_was_measured_decides(made: dict[str, Any], tmp_path: Path) -> None:
+    found = verdicts_of(made, tmp_path)
+    assert {name: claim["verdict"] for name, claim in found.items()} == {
+        "C1": "supported", "C2": "not testable here", "C3": "holds", "C3-others": "holds", "C4": "supported",
+        "C4-cbam": "supported", "C5": "not testable here", "C6": "not testable here", "C7-groups": "supported",
+        "C7-gamma": "supported", "C7-normalisation": "supported", "C8": "supported", "C8-tail": "supported",
+        "C8-gamma": "supported", "C9": "not testable here", "C10": "supported",
+    }  # fmt: skip
+    assert found["C1"]["estimate"] == pytest.approx(2.0, abs=0.02)
+    assert len(found["C7-groups"]["cells"]) == 3
+    assert found["C8-gamma"]["estimate"] == pytest.approx(27.0)
+
+
+@pytest.mark.parametrize(
+    ("arm", "claim"),
+    [
+        ("sge-g8", "C7-groups"),
+        ("sge-g1", "C7-groups"),
+        ("gc", "C10"),
+        ("sk", "C4"),
+        ("sge-gamma1-beta1", "C7-gamma"),
+        ("sge-unnormalised", "C7-normalisation"),
+    ],
+)
+def test_one_arm_that_is_too_good_contradicts(made: dict[str, Any], tmp_path: Path, arm: str, claim: str) -> None:
+    for path in made["metrics"]:
+        if path.parts[-2] == arm:
+            content = read_json(path)
+            write_json(path, content | {"rows": [row | {"accuracy": row["accuracy"] + 0.1} for row in content["rows"]]})
+    assert verdicts_of(made, tmp_path)[claim]["verdict"] == "contradicted"
+
+
+def test_one_parameter_too_many_fails(made: dict[str, Any], tmp_path: Path) -> None:
+    costs = {name: dict(of) for name, of in COSTS.items()}
+    costs["resnet101/sge"]["params"] += 1
+    write_json(made["counted"], costs)
+    assert verdicts_of(made, tmp_path)["C3"]["verdict"] == "fails"
+
+
+def test_arms_that_were_not_trained_are_named(made: dict[str, Any], tmp_path: Path) -> None:
+    few = [path for path in made["metrics"] if path.parts[-2] in ("plain", "sge")]
+    found = verdicts_of(made, tmp_path, arms=few)
+    assert found["C4"]["verdict"] == found["C7-groups"]["verdict"] == "not testable here"
+    assert "bam and se and sk" in found["C4"]["sentence"]
+
+
+# Figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_figures_have_what_was_measured_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
+    paths = {
+        name: [tmp_path / f"{name}{suffix}" for suffix in (".png", ".csv")]
+        for name in ("lengths", "variance", "groups")
+    }
+    cfg = made["cfg"]
+    figures.figures(cfg, Job(resume=tmp_path / "r"), arms=made["metrics"], statistics=made["statistics"], **paths)
+    lengths = rows_of(tmp_path / "lengths.csv")
+    assert [(row["from"], row["to"], row["before"], row["after"]) for row in lengths][1] == ("1.0", "2.0", "7", "4")
+    assert {(row["groups"], row["position"]) for row in rows_of(tmp_path / "groups.csv")} == {
+        ("1", "0"), ("2", "1"), ("4", "2"), ("8", "3"),
+    }  # fmt: skip
+    assert len(rows_of(tmp_path / "variance.csv")) == 5 * 4 * 2
+
+
+# Grid -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arm", "attention"),
+    [
+        ("plain", None),
+        ("se", {"kind": "se", "reduction": 16}),
+        ("sge", {"kind": "sge", "groups": 64}),
+        ("sge-g8", {"kind": "sge", "groups": 8}),
+        ("sge-gamma1-beta0", {"kind": "sge", "groups": 64, "gamma": 1, "beta": 0}),
+        ("sge-unnormalised", {"kind": "sge", "groups": 64, "normalise": False}),
+    ],
+)
+def test_an_arm_is_its_attention(full: Edition, arm: str, attention: Any) -> None:
+    assert (
+        grid.attention_of({**full.settings, "attention": {**full.settings["attention"], "se": {"reduction": 16}}}, arm)
+        == attention
+    )
+
+
+@pytest.mark.parametrize("arm", ["eca", "sge-x", "sge-gamma2-beta0", "se-g8x"])
+def test_an_unknown_arm_is_refused(full: Edition, arm: str) -> None:
+    with pytest.raises(UserError, match="is no arm of sge"):
+        grid.attention_of(full.settings, arm)
+
+
+def test_full_is_the_papers_grid_and_recipe(full: Edition) -> None:
+    nets = full.settings["nets"]
+    assert {(row["net"], row["arm"]) for row in full.published["imagenet"]} <= {
+        (n, a) for n in nets for a in nets[n]["arms"]
+    }
+    groups = {grid.groups_of(full.settings, arm) for arm in nets["resnet50"]["arms"] if arm.startswith("sge")}
+    assert groups == {row["groups"] for row in full.published["groups"]}
+    cfg = grid.train(full, SimpleNamespace(seeds="s0", net="resnet50", arm="sge"))
+    recipe = Recipe.from_cfg(cfg["recipe"])
+    assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.momentum, recipe.nesterov) == (
+        100,
+        256,
+        0.1,
+        0.9,
+        False,
+    )
+    assert (recipe.weight_decay, recipe.decay_on, recipe.label_smoothing) == (1e-4, "all", 0.0)
+    assert recipe.schedule["name"] == "multistep" and recipe.schedule["at"] == [0.3, 0.6, 0.9]
+    assert (cfg["processes"], cfg["data"]["name"], cfg["photos"]["scale"]) == (8, "imagenet", [0.08, 1.0])
+    assert "images" not in cfg
+    assert cfg["net"]["attention"] == {"kind": "sge", "groups": 64}
+    assert grid.first_channels(full.settings) == 256
+
+
+def test_pictures_of_real_data_stay_private(real: Edition, full: Edition) -> None:
+    small = House({}).paper("sge").edition("small")
+    for edition, folder in ((small, "figures"), (real, "private"), (full, "private")):
+        assert f"runs/{edition.name}/sge/{folder}/figure-maps.png" in grid.targets(edition)
+        assert sum("figure-maps" in path for path in grid.targets(edition)) == 3
+
+
+FULL_NETS = [("resnet50", arm) for arm in ("plain", "se", "sk", "bam", "cbam", "gc", "sge", "sge-unnormalised")]
+
+
+@pytest.mark.parametrize(("net", "arm"), [*FULL_NETS, ("resnet101", "sge")])
+def test_nets_of_full_take_two_steps(full: Edition, net: str, arm: str) -> None:
+    cfg = grid.train(full, SimpleNamespace(seeds="s0", net=net, arm=arm))
+    torch.manual_seed(0)
+    model, recipe = build(cfg["net"]), Recipe.from_cfg(cfg["recipe"])
+    optimiser, loss = build_optimiser(recipe, model), classification(recipe.label_smoothing)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    for _ in range(2):  # the last map is 2 x 2
+        losses = loss(model, (torch.randn(2, 3, 64, 64), torch.tensor([3, 999])), 0)
+        assert isinstance(losses, dict)
+        optimiser.zero_grad()
+        losses["loss"].backward()
+        optimiser.step()
+    assert torch.isfinite(losses["loss"])
+    assert all(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+
+
+# Stages -----------------------------------------------------------------------------------------------------------
+
+IMAGES = {"labels": "fine", "pixels": 8, "fit": 40, "held_out": 0, "augment": "crop_flip",
+          "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}  # fmt: skip
+NET = {"family": "resnet_small", "name": "resnet8", "width": 4, "attention": {"kind": "sge", "groups": 2, "gamma": 0.5}}
+CFG: dict[str, Any] = {
+    "compute": {"device": "cpu", "precision": "fp32"}, "seeds": [0, 1], "images": IMAGES, "net": NET, "arm": "sge",
+    "recipe": {"epochs": 1, "batch_size": 8, "lr": 0.05, "momentum": 0.9}, "name": "resnet8-c4",
+    "histogram": {"bins": 9},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for part, n in (("train", 48), ("test", 24)):
+        tensors[f"{part}_images"] = torch.randint(0, 256, (n, 3, 16, 16), dtype=torch.uint8, generator=generator)
+        tensors[f"{part}_labels"] = torch.arange(n).remainder(3)
+    content = {name: tensor.numpy() for name, tensor in tensors.items()}
+    write_tensors(folder / "data.safetensors", content, {"name": "noise", "classes": '["a", "b", "c"]'})
+    train.train(
+        CFG, Job(resume=folder / "resume"), data=folder / "data.safetensors", weights=folder / "weights.safetensors",
+        metrics=folder / "metrics.json", history=folder / "history.csv", times=folder / "times.csv",
+    )  # fmt: skip
+    return folder
+
+
+def test_statistics_of_a_trained_net(trained: Path, tmp_path: Path) -> None:
+    examine.examine(
+        CFG, Job(resume=tmp_path / "r"), data=trained / "data.safetensors", weights=trained / "weights.safetensors",
+        statistics=tmp_path / "statistics.json",
+    )  # fmt: skip
+    rows = read_json(tmp_path / "statistics.json")["rows"]
+    assert [row["seed"] for row in rows] == [0, 1]
+    for row in rows:
+        assert len(row["groups"]) == 2
+        assert row["gammas"] == 2 * 3
+        for when in ("before", "after"):
+            assert sum(row["histogram"][when]) == 24 * 2 * 2, "every position of every test image is counted once"
+        assert row["histogram"]["edges"][0] == 0 and len(row["histogram"]["edges"]) == 10
+    assert read_json(trained / "metrics.json")["arm"] == "sge"
+
+
+def test_lengths_and_their_statistics_computed_another_way() -> None:
+    torch.manual_seed(0)
+    module = SpatialGroupEnhance(2, gamma=1.0)
+    maps = torch.randn(5, 6, 3, 3)
+    with torch.no_grad(), examine.observed(module) as seen:
+        out = module(maps[:3]), module(maps[3:])
+    found = examine.statistics_of(seen, module, bins=4)
+    second = maps[:, 3:].double().pow(2).sum(1).sqrt().flatten(1)
+    variances = torch.tensor([float(((row - row.mean()) ** 2).mean()) for row in second])
+    group = found["groups"][1]
+    assert group["variance_before"] == pytest.approx(float(variances.mean()), rel=1e-5)
+    assert group["variance_before_sd"] == pytest.approx(float(variances.std()), rel=1e-4)
+    assert group["root_before"] == pytest.approx(float(variances.sqrt().mean()), rel=1e-5)
+    after = torch.cat(out)[:, 3:].double().pow(2).sum(1).sqrt().flatten()
+    assert group["q50_after"] == pytest.approx(float(after.median()), rel=1e-5)
+    assert (group["gamma"], group["beta"]) == (1.0, 1.0)
+
+
+def test_maps_show_one_image_of_each_class_before_and_behind(trained: Path, tmp_path: Path) -> None:
+    cfg = CFG | {
+        "edition": "smoke",
+        "maps": {"images": 3, "groups": 1, "stage": 2},
+        "shown": {"name": "noise", "stands_in_for": "x"},
+    }
+    paths = [tmp_path / f"figure-maps{suffix}" for suffix in (".png", ".csv")]
+    examine.maps(cfg, Job(resume=tmp_path / "r"), data=trained / "data.safetensors",
+                 weights=trained / "weights.safetensors", figure=paths)  # fmt: skip
+    rows = rows_of(paths[1])
+    assert len(rows) == 3 * 2 * 4 * 4  # images, before and behind, positions of the second of three stages
+    assert {row["label"] for row in rows} == {"0", "1", "2"}
+    assert paths[0].stat().st_size > 1000
+
+
+def test_on_imagenet_nets_are_trained_and_examined_by_the_same_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENFOLD_MIRROR", raising=False)
+    entry = mini_imagenet.write(Path("data/raw/imagenet"))
+    monkeypatch.setattr(archives, "entry_of", lambda name: entry)
+    archives.index(
+        {"dataset": {"name": "imagenet"}}, Job(resume=tmp_path / "resume"), dataset=Path("index.safetensors")
+    )
+    net = {"family": "resnet_imagenet", "name": "resnet18", "width": 8, "attention": {"kind": "sge", "groups": 4}}
+    photos = {
+        "size": 64,
+        "scale": [0.5, 1.0],
+        "mean": [0.5] * 3,
+        "std": [0.2] * 3,
+        "test": [{"resize": 64, "size": 64}],
+    }
+    cfg = {
+        **{key: value for key, value in CFG.items() if key != "images"}, "edition": "full", "seeds": [0], "net": net,
+        "photos": photos, "processes": 1, "maps": {"images": 2, "groups": 2, "stage": 3},
+        "shown": {"name": "imagenet", "stands_in_for": None},
+    }  # fmt: skip
+    made = {
+        "weights": Path("w.safetensors"),
+        "metrics": Path("m.json"),
+        "history": Path("h.csv"),
+        "times": Path("t.csv"),
+    }
+    imagenet.train(cfg, Job(resume=tmp_path / "resume"), data=Path("index.safetensors"), **made)
+    metrics = read_json(made["metrics"])
+    assert (metrics["data"], metrics["arm"], len(metrics["rows"])) == ("imagenet", "sge", 1)
+    seen = {"data": Path("index.safetensors"), "weights": made["weights"]}
+    examine.examine(cfg, Job(resume=tmp_path / "r"), **seen, statistics=Path("statistics.json"))
+    (row,) = read_json(Path("statistics.json"))["rows"]
+    assert sum(row["histogram"]["before"]) == len(mini_imagenet.VALIDATION) * 2 * 2
+    assert row["gammas"] == 4 * 8
+    examine.maps(cfg, Job(resume=tmp_path / "r"), **seen, figure=[Path("figure-maps.png"), Path("figure-maps.csv")])
+    assert len(rows_of(Path("figure-maps.csv"))) == 2 * 2 * 2 * 4 * 4
