@@ -25,12 +25,13 @@ SLUGS: list[str] = config.house()["papers"]
 SHARED = {"config", "errors", "faults", "files", "launcher", "lease", "provenance", "workflow"}
 ALLOWED = {
     "data": {"data"},
-    "nets": {"nets"},
+    "attention": {"attention"},
+    "nets": {"nets", "attention"},
     "training": {"training", "data"},
-    "measure": {"measure", "training", "data", "nets"},
+    "measure": {"measure", "training", "data", "nets", "attention"},
     "report": {"report", "measure"},
-    "stages": {"stages", "measure", "training", "nets", "data"},
-    "papers": {"papers", "stages", "report", "measure", "training", "nets", "data"},
+    "stages": {"stages", "measure", "training", "nets", "attention", "data"},
+    "papers": {"papers", "stages", "report", "measure", "training", "nets", "attention", "data"},
 }
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "seaborn", "scipy", "numpy")
 MARGINS = {"not-worse", "ratio", "value"}  # kinds that say nothing without a number
@@ -87,6 +88,7 @@ def test_imports_point_one_way(module: str) -> None:
         ("tenfold.nets.vgg", "tenfold.papers.rco.method"),
         ("tenfold.training.loop", "tenfold.papers.rco.method"),
         ("tenfold.nets.vgg", "tenfold.training.loop"),
+        ("tenfold.attention.squeeze_excitation", "tenfold.nets.vgg"),
         ("tenfold.data.images", "tenfold.report.tables"),
         ("tenfold.measure.cost", "tenfold.report.tables"),
         ("tenfold.papers.rco.train", "tenfold.papers.sge.method"),
