@@ -6,7 +6,6 @@ squeeze-and-excitation behind each unit (Table 1). Light nets are in `tenfold.pa
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 from tenfold.attention.squeeze_excitation import SqueezeExcitation
 from tenfold.errors import UserError
-from tenfold.nets.build import build
 from tenfold.nets.layers import conv_bn
 from tenfold.papers.sknet.method import Kernel, SelectiveKernel, SummedBranches
 
@@ -27,20 +25,23 @@ def build_net(net: Mapping[str, Any]) -> nn.Module:
     """A net from its configuration.
 
     Args:
-        net: ``family`` is ``sknet`` (with the options of ``ResNeXt``; ``kernels`` as [size, dilation, groups]),
-            ``shufflenet``, or one of `tenfold.nets`.
+        net: ``kind`` is ``sknet`` (the default; then the options of ``ResNeXt``, its ``kernels`` as [size, dilation]
+            or [size, dilation, groups], and ``groups`` for those that say none, 32 by default) or ``shufflenet``.
 
     Raises:
-        UserError: an unknown way to fuse, or groups that do not divide the width.
+        UserError: an unknown kind or way to fuse, or groups that do not divide the width.
     """
-    if net["family"] not in ("sknet", "shufflenet"):
-        return build(net)
-    options = {key: value for key, value in net.items() if key != "family"}
-    if net["family"] == "shufflenet":  # needs torchvision, which the others do not
-        light: nn.Module = importlib.import_module("tenfold.papers.sknet.shufflenet").build(**options)
-        return light
-    kernels = [Kernel(*kernel) for kernel in options.pop("kernels", [[3, 1, 32]])]
-    return ResNeXt(kernels=kernels, **options)
+    options = dict(net)
+    match options.pop("kind", "sknet"):
+        case "sknet":
+            groups, kernels = options.pop("groups", 32), options.pop("kernels", [[3, 1]])
+            return ResNeXt([Kernel(*[*kernel, groups][:3]) for kernel in kernels], **options)
+        case "shufflenet":
+            from tenfold.papers.sknet import shufflenet  # needs torchvision, which the others do not
+
+            return shufflenet.build(**options)
+        case unknown:
+            raise UserError(f"net: {unknown!r} is no kind; allowed: sknet, shufflenet")
 
 
 class Unit(nn.Module):
