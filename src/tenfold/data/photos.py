@@ -123,6 +123,8 @@ def photo_batches(
     jitter: float = 0.0,
     lighting: float = 0.0,
     parts: int = 1,
+    drop_last: bool = False,
+    share: tuple[int, int] = (0, 1),
 ) -> Batches:
     """Batches ``(images, labels)``: float32 (B, 3, size, size) in channels_last order, and int64 (B,).
 
@@ -138,21 +140,25 @@ def photo_batches(
         jitter: largest change of brightness, contrast and saturation.
         lighting: deviation of the noise along the principal axes of colour, in units of their own deviations.
         parts: how many epochs of the training loop one pass makes.
+        drop_last: leave out an epoch's last batch where it would be smaller.
+        share: ``(k, n)``: of each batch only every n-th image, from the k-th on, as they are drawn for the whole batch.
     """
     labels = torch.from_numpy(photos.labels.copy())
     axes = torch.tensor(COLOUR_AXES) * torch.tensor(COLOUR_DEVIATIONS)
     pool = ThreadPoolExecutor(DECODERS)
 
     def make(indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chance = draws(len(indices), jitter, generator)
-        noise = lighting * torch.randn(len(indices), 3, generator=generator) @ axes.T / torch.tensor(std)
+        mine = slice(share[0], None, share[1])
+        chance = draws(len(indices), jitter, generator)[mine]
+        noise = lighting * torch.randn(len(indices), 3, generator=generator)[mine] @ axes.T / torch.tensor(std)
+        indices = indices[mine]
         files = pool.map(photos.read, indices.tolist())
         views = pool.map(lambda file, draw: training_view(file, size, scale, draw), files, chance)
         pixels = torch.from_numpy(np.stack(list(views))).to(device)
         images = normalise(pixels, mean, std).add_(noise.to(device)[:, :, None, None])
         return images, labels[indices].to(device)
 
-    batches = InParts(len(photos), batch_size, make, seed)
+    batches = InParts(len(photos), batch_size, make, seed, drop_last)
     batches.parts = parts
     return batches
 
