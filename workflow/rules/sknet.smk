@@ -46,6 +46,57 @@ rule sknet_attend:
         " --data {input.data} --weights {input.weights} --attention {output.attention}"
 
 
+# The same on ImageNet.
+ruleorder: sknet_train_photos > sknet_train
+ruleorder: sknet_attend_photos > sknet_attend
+
+
+rule sknet_train_photos:
+    input:
+        data=sknet.files("dataset"),
+    output:
+        weights="runs/{edition}/sknet/weights/{net}/{arm}/{seeds}.safetensors",
+        metrics="runs/{edition}/sknet/metrics/{net}/{arm}/{seeds}.json",
+        history="runs/{edition}/sknet/metrics/{net}/{arm}/{seeds}.csv",
+        times="runs/{edition}/sknet/metrics/{net}/{arm}/{seeds}.times.csv",
+    params:
+        cfg=sknet.cfg("imagenet.train_photos"),
+        code=sknet.code("imagenet.train_photos"),
+    log:
+        "logs/{edition}/sknet/train/{net}/{arm}/{seeds}.log",
+    wildcard_constraints:
+        net="(imagenet|shufflenet)-[^/]+",
+    threads: 8
+    resources:
+        gpu=house.gpu,
+    shell:
+        "python -m tenfold.papers.sknet.imagenet train-photos"
+        " --cfg {params.cfg:q} --code {params.code} --log {log} --data {input.data}"
+        " --weights {output.weights} --metrics {output.metrics} --history {output.history} --times {output.times}"
+
+
+rule sknet_attend_photos:
+    input:
+        data=sknet.files("dataset"),
+        weights="runs/{edition}/sknet/weights/{net}/{arm}/{seeds}.safetensors",
+    output:
+        attention="runs/{edition}/sknet/attention/{net}/{arm}/{seeds}.json",
+    params:
+        cfg=sknet.cfg("imagenet.attend_photos"),
+        code=sknet.code("imagenet.attend_photos"),
+    log:
+        "logs/{edition}/sknet/attend/{net}/{arm}/{seeds}.log",
+    wildcard_constraints:
+        net="(imagenet|shufflenet)-[^/]+",
+    threads: 8
+    resources:
+        gpu=house.gpu,
+    shell:
+        "python -m tenfold.papers.sknet.imagenet attend-photos"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --data {input.data} --weights {input.weights} --attention {output.attention}"
+
+
 # 3. Count the nets of the paper.
 rule sknet_count:
     output:
@@ -131,3 +182,25 @@ rule sknet_claims:
         "python -m tenfold.papers.sknet.verdicts"
         " --cfg {params.cfg:q} --code {params.code} --log {log}"
         " --arms {input.arms} --attention {input.attention} --counts {input.counts} --claims {output.claims}"
+
+
+# 5. An illustration that no edition ends in, on photographs that stay private:
+#    snakemake runs/real/sknet/private/figure-samples.png
+rule sknet_illustrate:
+    input:
+        weights=sknet.files("sample_weights"),
+    output:
+        figure=[
+            "runs/{edition}/sknet/private/figure-samples.png",
+            "runs/{edition}/sknet/private/figure-samples.csv",
+        ],
+    params:
+        cfg=sknet.cfg("illustrate"),
+        code=sknet.code("illustrate"),
+    log:
+        "logs/{edition}/sknet/illustrate.log",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.sknet.illustrate"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --weights {input.weights} --figure {output.figure}"

@@ -110,7 +110,10 @@ def train_share(team: Team, job: Job, cfg: Cfg, data: Path, build_net: BuildNet)
         row: dict[str, Any] = {"seed": seed, **{name.removeprefix("test_"): value for name, value in last.items()}}
         for name in ("accuracy", "top5"):
             row[f"best_{name}_on_the_test_set"] = max(line.get(f"test_{name}", 0.0) for line in trained.history)
-        row |= {"epochs": recipe.epochs, "images": recipe.epochs * (len(images.train) // recipe.batch_size) * recipe.batch_size}
+        row |= {
+            "epochs": recipe.epochs,
+            "images": recipe.epochs * (len(images.train) // recipe.batch_size) * recipe.batch_size,
+        }
         result = {"row": row}
         for name, course in (("history", trained.history), ("times", trained.times)):
             result[name] = [{"seed": seed, **line} for line in course]

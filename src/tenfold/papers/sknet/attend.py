@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -39,17 +39,49 @@ def attend(cfg: Cfg, job: Job, *, data: Input, weights: Input, attention: Output
         attention: a row for each seed, scale and unit, with what ``read_units`` says.
     """
     compute = start(cfg["compute"], job)
-    images, tensors = read_splits(cfg["images"], data), load_weights(weights)
-    rows: list[dict[str, Any]] = []
+    images = read_splits(cfg["images"], data)
+    rows = rows_of(
+        cfg,
+        job,
+        compute,
+        load_weights(weights),
+        images.classes,
+        lambda scale: views_at(images.test, scale),
+        scaling(cfg["images"]),
+    )
+    write_json(attention, {"rows": rows})
+
+
+def rows_of(
+    cfg: Cfg,
+    job: Job,
+    compute: Compute,
+    weights: Mapping[str, Tensor],
+    classes: int,
+    views: Callable[[float], Views],
+    scaled: Cfg,
+) -> list[dict[str, Any]]:
+    """A row for each seed, scale and unit.
+
+    Args:
+        cfg: ``net``, ``seeds``, ``scales``.
+        job: what surrounds the run.
+        compute: device and precision.
+        weights: ``seed0/<weight>``.
+        classes: of the dataset.
+        views: from a scale to batches of images.
+        scaled: ``mean`` and ``std`` of each channel.
+    """
+    rows = []
     for seed in cfg["seeds"]:
-        net = build_net({**cfg["net"], "classes": images.classes})
-        net.load_state_dict(below(f"seed{seed}", tensors))
+        net = build_net({**cfg["net"], "classes": classes})
+        net.load_state_dict(below(f"seed{seed}", weights))
         compute.place(net)
         for scale in cfg["scales"]:
-            read = read_units(net, views_at(images.test, scale), compute, scaling(cfg["images"]))
+            read = read_units(net, views(scale), compute, scaled)
             rows += [{"seed": seed, "scale": scale, "unit": unit, **row} for unit, row in read.items()]
-        job.say(f"seed {seed}")
-    write_json(attention, {"rows": rows})
+            job.say(f"seed {seed}, {scale:g}x")
+    return rows
 
 
 def views_at(images: Images, scale: float) -> Iterator[tuple[Tensor, Tensor]]:
@@ -76,14 +108,14 @@ def zoomed(pixels: Tensor, scale: float) -> Tensor:
     return resized.round().to(torch.uint8)
 
 
-def read_units(net: nn.Module, views: Views, compute: Compute, scale: Cfg) -> dict[str, dict[str, Any]]:
+def read_units(net: nn.Module, views: Views, compute: Compute, scaled: Cfg) -> dict[str, dict[str, Any]]:
     """What each SK unit does with some images, in eval mode.
 
     Args:
         net: a net with SK units, placed.
         views: batches of images.
         compute: device and precision.
-        scale: ``mean`` and ``std`` of each channel.
+        scaled: ``mean`` and ``std`` of each channel.
 
     Returns:
         By unit: ``difference`` and ``sd``, mean and standard deviation over images of D (`attention_difference`);
@@ -105,7 +137,7 @@ def read_units(net: nn.Module, views: Views, compute: Compute, scale: Cfg) -> di
     seen: list[Tensor] = []
     with in_eval_mode(net), torch.no_grad(), compute.autocast():
         for pixels, labels in views:
-            net(normalise(pixels.to(compute.device).permute(0, 2, 3, 1).contiguous(), scale["mean"], scale["std"]))
+            net(normalise(pixels.to(compute.device).permute(0, 2, 3, 1).contiguous(), scaled["mean"], scaled["std"]))
             seen.append(labels)
             for unit, kept in weights.items():
                 differences[unit].append(attention_difference(kept))

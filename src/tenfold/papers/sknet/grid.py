@@ -92,25 +92,35 @@ def sample_weights(edition: Edition, _wildcards: Wildcards) -> list[str]:
 # What each job's result depends on ----------------------------------------------------------------
 
 
-def _job(edition: Edition, wildcards: Wildcards) -> Cfg:
+def _job(edition: Edition, wildcards: Wildcards, *keys: str) -> Cfg:
     own = of_net(edition, wildcards.net)
     return {
         "data": own.data,
         "compute": edition.compute,
         "seeds": seeds_of(wildcards.seeds),
         "net": options(edition.settings, wildcards.net, wildcards.arm),
-        "images": own.settings["images"],
+        **{key: own.settings[key] for key in keys},
     }
 
 
 def train(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """One arm of one net."""
-    return {**_job(edition, wildcards), "recipe": of_net(edition, wildcards.net).settings["recipe"]}
+    """One arm of one net, on images in memory."""
+    return _job(edition, wildcards, "images", "recipe")
+
+
+def train_photos(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """One arm of one net, on photographs."""
+    return _job(edition, wildcards, "photos", "processes", "recipe")
 
 
 def attend(edition: Edition, wildcards: Wildcards) -> Cfg:
     """The attention of a trained arm."""
-    return {**_job(edition, wildcards), "scales": edition.settings["attention"]["scales"]}
+    return {**_job(edition, wildcards, "images"), "scales": edition.settings["attention"]["scales"]}
+
+
+def attend_photos(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The attention of a trained arm on photographs."""
+    return {**_job(edition, wildcards, "photos"), "scales": edition.settings["attention"]["scales"]}
 
 
 def illustrate(edition: Edition, wildcards: Wildcards) -> Cfg:
@@ -122,7 +132,6 @@ def illustrate(edition: Edition, wildcards: Wildcards) -> Cfg:
         "net": options(edition.settings, net, arm),
         "images": of_net(edition, net).settings["images"],
         "scales": edition.settings["attention"]["scales"],
-        "data": edition.data_shown,
     }
 
 

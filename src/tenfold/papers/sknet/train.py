@@ -8,9 +8,7 @@ from tenfold.stages.classifiers import train_classifiers
 
 
 @stage
-def train(
-    cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, history: Output, times: Output
-) -> None:
+def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, history: Output, times: Output) -> None:
     """An arm as `train_classifiers` trains it; the last epoch is what is reported."""
     train_classifiers(
         cfg,
