@@ -68,7 +68,9 @@ KNOWN = {
 def counts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, int]]:
     """What the stage counts."""
     folder = tmp_path_factory.mktemp("counts")
-    costs(grid.costs(House({}).paper("sknet").edition("full"), None), Job(resume=folder / "r"), counts=folder / "c.json")
+    costs(
+        grid.costs(House({}).paper("sknet").edition("full"), None), Job(resume=folder / "r"), counts=folder / "c.json"
+    )
     found: dict[str, dict[str, int]] = read_json(folder / "c.json")
     return found
 

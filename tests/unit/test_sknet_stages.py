@@ -264,7 +264,11 @@ def test_nets_of_cifar_have_seeds_and_data_of_their_own_at_full() -> None:
     assert grid.dataset(full, wildcards) == ["data/prepared/cifar-100.safetensors"]
     cfg = grid.train(full, wildcards)
     assert cfg["data"]["name"] == "cifar-100"
-    assert (cfg["recipe"]["epochs"], cfg["recipe"]["weight_decay"], cfg["images"]["augment"]) == (300, 5e-4, "crop_flip")
+    assert (cfg["recipe"]["epochs"], cfg["recipe"]["weight_decay"], cfg["images"]["augment"]) == (
+        300,
+        5e-4,
+        "crop_flip",
+    )
     light = grid.train_photos(full, SimpleNamespace(net="shufflenet-0.5", arm="with-sk", seeds="s0"))
     assert light["net"] == {"kind": "shufflenet", "size": 0.5, "attention": "sk"}
     assert light["recipe"]["weight_decay"] == 4e-5

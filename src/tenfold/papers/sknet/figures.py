@@ -47,8 +47,11 @@ def middle_unit(read: Attention) -> str:
 
 
 def figure_attention(cfg: Cfg, read: Attention, shown: Face, paths: Outputs) -> None:
-    """The paper's Figure 3 (c): attention for the larger kernel in one unit, and D of units, at three scales."""
-    scales = cfg["attention"]["scales"]
+    """The paper's Figure 3 (c): attention for the larger kernel in one unit, and D of units, at three scales.
+
+    Channels of nets of other seeds have nothing to do with each other, so the curve is the first seed's.
+    """
+    scales, first = cfg["attention"]["scales"], cfg["seeds"][0]
     unit = middle_unit(read)
     curve = pd.DataFrame(
         {"what": "attention", "unit": unit, "scale": times(scale), "seed": seed, "channels": point, "value": value}
@@ -65,8 +68,9 @@ def figure_attention(cfg: Cfg, read: Attention, shown: Face, paths: Outputs) -> 
     )  # fmt: skip
     title = f"Attention against the scale of objects, {cfg['attention']['arm']} (Figure 3)"
     figure, (left, right) = new_figure(title, shown, columns=2, size=(9.2, 3.9))
-    draw_curves(left, curve, x="channels", y="value", arm="scale")
-    left.set(title=f"attention for the larger kernel in {unit}", xlabel="group of channels", ylabel="mean attention")
+    draw_lines(left, curve[curve["seed"] == first], x="channels", y="value", arm="scale")
+    left.set(title=f"attention for the larger kernel in {unit}, seed {first}", ylabel="mean over test images")
+    left.set(xlabel=f"group of channels, {len(curve['channels'].unique())} in all")
     draw_bars_with_deviation(right, bars, [times(scale) for scale in scales])
     right.set(title="mean attention difference, larger - smaller kernel", ylabel="D; whiskers: sd over images")
     save_figure(figure, pd.concat([curve, bars]), paths)

@@ -20,10 +20,9 @@ from tenfold.papers.sknet.results import (
     read_counts,
 )
 from tenfold.report.arms import face_of, files_of, minus
-from tenfold.report.face import Data, Face
+from tenfold.report.face import COUNTED, Data, Face
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
-COUNTED = Data("counted")
 IMAGENET = Data("imagenet")
 
 PARAMS = Column("params", "parameters [M]", ".3f", COUNTED)
@@ -32,8 +31,8 @@ ERROR = Column("imagenet_error", "top-1 error [%]", ".2f", IMAGENET)
 
 OF_COUNTS = (
     "Counted: BatchNorm's scale and shift are parameters; multiply-adds of convolutions and linear layers alone. The "
-    "paper's multiply-adds also hold BatchNorm, ReLU and pooling, so they are a little larger; its parameters are up "
-    "to 0.25 M larger than the nets it describes have, for a reason that it does not give."
+    "paper's multiply-adds also hold BatchNorm, ReLU and pooling, so they are up to 0.03 G larger; its parameters are "
+    "up to 0.25 M larger than those of the nets that it describes, and why it does not say."
 )
 
 
@@ -59,13 +58,14 @@ def tables(
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
     found, counted, read = read_arms(arms), read_counts(counts), read_attention(attention)
     shown = face_of(cfg, found)
+    of_paper = Face(shown.edition, COUNTED, 0, "none", "exact") if main_net(cfg) == MINI else shown
     write_table(table_arms(cfg, found, shown), all_arms)
     write_table(table_kernels(cfg, found, counted, shown), kernels)
     write_table(table_equal_cost(cfg, found, counted, shown), equal_cost)
     write_table(table_second_branch(cfg, found, counted, shown), second_branch)
-    write_table(table_imagenet(cfg, found, counted, shown), imagenet)
-    write_table(table_light(cfg, found, counted, shown), light)
-    write_table(table_cifar(cfg, found, counted, shown), cifar)
+    write_table(table_imagenet(cfg, found, counted, of_paper), imagenet)
+    write_table(table_light(cfg, found, counted, of_paper), light)
+    write_table(table_cifar(cfg, found, counted, of_paper), cifar)
     write_table(table_attention(cfg, read, shown), units)
     write_table(table_cost(counted, shown), cost)
     write_json(metrics, metrics_of(found))
@@ -154,10 +154,8 @@ def small_note(cfg: Cfg) -> tuple[str, ...]:
     if main_net(cfg) != MINI:
         return ()
     return (
-        (
-            "The small net has the same branches in a few narrow units on images of 32 x 32 pixels. Its errors are of "
-            f"{cfg['data']['name']}, the published ones of ImageNet: only their order can be compared."
-        ),
+        "The small net has the same branches in a few narrow units, on images of 32 x 32 pixels.",
+        f"Its errors are of {cfg['data']['name']}, the published ones of ImageNet: only their order can be compared.",
     )
 
 
@@ -213,10 +211,8 @@ def table_kernels(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
 def table_equal_cost(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
     """The paper's Table 3."""
     notes = (
-        (
-            "The width of the paper's wider net is unknown: 32 groups allow a first width of 128 (25.03 M parameters) or "
-            "160 (30.51 M), and nothing between. The deeper net has 3, 4, 8 and 3 units."
-        ),
+        "The width of the paper's wider net is unknown; 32 groups allow 128 (25.03 M) or 160 (30.51 M) at first.",
+        "The deeper net has 3, 4, 8 and 3 units.",
     )
     title = "Selective kernels against nets of no lower cost (Table 3)"
     return beside_imagenet(cfg, arms, counts, shown, "equal_cost", title, "net", notes)
@@ -281,14 +277,9 @@ def table_light(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
         (PARAMS, Column("mflops", "multiply-adds [M]", ".2f", COUNTED), ERROR),
         rows,
         (
-            (
-                "Counted: torchvision's ShuffleNetV2, with squeeze-and-excitation (reduction 16) at each unit's output, or "
-                "with two depthwise branches of dilation 1 and 2 in place of each 3x3 depthwise convolution."
-            ),
-            (
-                "The paper prints neither r nor L of its light nets; [choice] 16 and 32. Its nets differ from the public "
-                "ones: its plain ones are as large as the public ones with squeeze-and-excitation."
-            ),
+            "Counted: torchvision's ShuffleNetV2. SE: at each unit's output, reduction 16.",
+            "SK: depthwise branches of dilation 1 and 2 for each 3x3 one. r and L are not printed; [choice] 16 and 32.",
+            "The paper's nets are not the public ones: its plain ones have the size of the public ones with SE.",
         ),
     )
 
@@ -314,14 +305,9 @@ def table_cifar(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
         rows,
         (
             "Counted for 10 classes.",
-            (
-                "SENet-29: its printed size is that of 8x64d with squeeze-and-excitation, though the text names 16x32d, which "
-                "would have 25.65 M."
-            ),
-            (
-                "SKNet-29 is described in a supplement that was not available. By its size it has a 1x1 and a 3x3 kernel "
-                "of 16 groups each, and d = C / 32 without a floor."
-            ),
+            "SENet-29 has the size of 8x64d with SE; with the 16x32d that the text names it would have 25.66 M.",
+            "SKNet-29 is described in a supplement that was not available.",
+            "By its size it has a 1x1 and a 3x3 kernel of 16 groups each, and d = C / 32 without a floor.",
         ),
     )
 
@@ -356,10 +342,8 @@ def table_attention(cfg: Cfg, read: Attention, shown: Face) -> Table:
         ),
         rows,
         (
-            (
-                "D: attention for the larger kernel minus that for the smaller one, mean over channels and test images. "
-                "SK_3_2 is the second unit of conv3_x."
-            ),
+            "D: attention for the larger kernel minus that for the smaller, mean over channels and test images.",
+            "SK_3_2 is the second unit of conv3_x.",
             f"Read off the paper's Figure 3 (SKNet-50, ImageNet) at 1.0x, 1.5x, 2.0x: {quoted}.",
         ),
     )
@@ -373,16 +357,14 @@ def table_cost(counts: Counts, shown: Face) -> Table:
     ]
     return Table(
         "Parameters and multiply-adds of every net",
-        Face(shown.edition, Data("none: counted on shapes alone"), 0, "none", "exact"),
+        Face(shown.edition, COUNTED, 0, "none", "exact"),
         ("net", "arm"),
         (Column("params", "parameters", ",d"), Column("macs", "multiply-adds", ",d")),
         rows,
         (
             "For one image of 224 x 224 (ImageNet, ShuffleNetV2) or 32 x 32 pixels.",
-            (
-                "imagenet-50/k3-k5-sk is SKNet-50, as large as the released one. SKNet-101 by the formula has 49,280 "
-                "parameters more than the released prototxt, where d is 16 instead of 32 in the four units of conv3_x."
-            ),
+            "imagenet-50/k3-k5-sk is SKNet-50, as large as the released one.",
+            "The released SKNet-101 has 49,280 parameters less: d is 16, not 32, in the four units of its conv3_x.",
         ),
     )
 

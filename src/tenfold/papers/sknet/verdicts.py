@@ -116,7 +116,7 @@ def low_and_middle(read: Attention) -> list[str]:
 
 def rises_with_scale(read: Attention) -> Evidence:
     """The slope of D over the scale of objects is positive."""
-    return Evidence([Pairs(f"slope in {unit}", read.slope(unit)) for unit in low_and_middle(read)], unit="of D per 1x")
+    return Evidence([Pairs(f"slope in {unit}", read.slope(unit)) for unit in low_and_middle(read)], unit="D per 1x")
 
 
 def rises_in_more_classes(read: Attention) -> Evidence:
