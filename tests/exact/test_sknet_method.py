@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -163,8 +165,8 @@ def test_the_difference_is_twice_the_mean_minus_one(first: list[float], second: 
 
 def test_the_paper_s_number_follows_from_its_points() -> None:
     """Figure 3 (c): the 16 points of SK_3_4 at 1.0x, and its bar of -0.052."""
-    points = [.467, .455, .447, .533, .458, .392, .459, .512, .454, .480, .478, .463, .504, .538, .455, .488]  # fmt: skip
-    b = torch.tensor([points], dtype=torch.float64)
+    points = "467 455 447 533 458 392 459 512 454 480 478 463 504 538 455 488"
+    b = torch.tensor([[int(point) / 1000 for point in points.split()]], dtype=torch.float64)
     assert float(attention_difference(torch.stack([1 - b, b], 1))) == pytest.approx(-0.052, abs=5e-4)
 
 
@@ -314,3 +316,10 @@ def test_a_repetition_has_the_same_bits(m: int, precision: torch.dtype) -> None:
         runs.append([out.detach(), *(parameter.grad for parameter in again.parameters())])
     assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
     assert runs[0][0].dtype == precision, "select keeps the precision of the maps"
+
+
+def test_the_example_selects_kernels(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(Path(__file__).resolve().parents[2] / "examples/select_kernels_in_your_own_net.py"))
+    said = capsys.readouterr().out.splitlines()
+    assert float(said[0].split("%")[0].removeprefix("accuracy ")) > 90
+    assert len(said[1].split()) == 3

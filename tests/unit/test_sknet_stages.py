@@ -16,7 +16,7 @@ from tenfold.data import registry, shapes
 from tenfold.data.images import Images
 from tenfold.data.prepare import write_tensors
 from tenfold.errors import UserError
-from tenfold.files import read_json, write_json
+from tenfold.files import read_json
 from tenfold.launcher import Job
 from tenfold.measure.cost import Cost
 from tenfold.papers.sknet import grid, illustrate
@@ -240,7 +240,7 @@ def test_arms_differ_in_what_their_name_says_and_in_nothing_else() -> None:
         options = grid.options(settings, "mini", arm)
         parts = arm.split("-")
         if parts[0] not in ("se", "wider", "deeper", "cardinality"):
-            assert [[3, "k3 k5 k7".split().index(part) + 1] for part in parts if part[0] == "k"] == options["kernels"]
+            assert [[3, ["k3", "k5", "k7"].index(part) + 1] for part in parts if part[0] == "k"] == options["kernels"]
             assert options.get("fuse", "sum") == ("attention" if parts[-1] == "sk" else "sum")
             assert {key: options[key] for key in base} == base
 

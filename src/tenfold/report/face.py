@@ -50,7 +50,7 @@ class Face:
         return asdict(self)
 
 
-COUNTED = Data("counted")  # of what is counted on a net's shapes, and measured on no data
+COUNTED = Data("none: counted on shapes alone")
 
 RECOVERED = ("paper", "repo")  # where a published value was read; "memory" and "unknown" are not readings
 SOURCES = (*RECOVERED, "memory", "unknown")
