@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ from tenfold.papers.sknet.train import train
 from tenfold.training.compute import Compute
 from tenfold.workflow import Edition, House
 
-from ..mini_imagenet import VALIDATION, write
+from ..mini_imagenet import VALIDATION, photo, write
 
 torch.set_num_threads(1)
 
@@ -215,6 +216,24 @@ def test_photographs_that_are_not_here_are_one_line(tmp_path: Path, monkeypatch:
     with pytest.raises(UserError, match=r"imagenet-sample is not here \(looked in data/raw/.*set TENFOLD_MIRROR") as e:
         illustrate.photographs()
     assert "\n" not in str(e.value)
+
+
+def test_an_illustration_shows_two_photographs_and_the_mean_of_all(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data/raw/imagenet-sample/images"
+    folder.mkdir(parents=True)
+    for number, name in enumerate(("n01_sea_slug", "n02_cup", "n03_owl"), start=1):
+        (folder / f"{name}.jpg").write_bytes(photo(number, number))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENFOLD_MIRROR", raising=False)
+    cfg = CFG | {"edition": "small", "seed": 1, "trained_on": "shapes", "net": {**NET, "classes": 10}}
+    figure = [tmp_path / "figure.png", tmp_path / "figure.csv"]
+    illustrate.illustrate(cfg, Job(resume=tmp_path / "r"), weights=[trained / FILES["weights"]], figure=figure)
+    rows = pd.read_csv(figure[1])
+    assert list(rows["image"].unique()) == ["sea slug", "cup", "mean of 3 photographs"]
+    assert len(rows) == 3 * (8 * 3 + 3 * 3)  # a curve of 8 channels, and 3 units, at 3 scales
+    assert figure[0].stat().st_size > 10_000
 
 
 # What runs --------------------------------------------------------------------------------------------------------

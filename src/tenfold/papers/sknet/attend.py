@@ -118,7 +118,7 @@ def read_units(net: nn.Module, views: Views, compute: Compute, scaled: Cfg) -> d
         scaled: ``mean`` and ``std`` of each channel.
 
     Returns:
-        By unit: ``difference`` and ``sd``, mean and standard deviation over images of D (`attention_difference`);
+        By unit: ``difference`` and ``sd``, mean and standard deviation over images of D (`attention_difference`), 0 for one;
         ``curve``, the mean attention for the last branch in up to `POINTS` groups of consecutive channels;
         ``classes``, the mean of D by label.
     """
@@ -158,7 +158,7 @@ def summary_of(differences: Tensor, curves: Tensor, labels: Tensor) -> dict[str,
     classes = {int(label): float(differences[labels == label].mean()) for label in labels.unique()}
     return {
         "difference": float(differences.mean()),
-        "sd": float(differences.std()),
+        "sd": float(differences.std()) if len(differences) > 1 else 0.0,
         "curve": curves.double().mean(0).tolist(),
         "classes": classes,
     }

@@ -130,7 +130,7 @@ def figure_cost(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
         if of == net
         for seed, error in arm.error.items()
     )
-    means = frame.groupby(["arm", "kind", "params"], sort=False, as_index=False)["error"].mean()
+    means = frame.groupby(["arm", "kind", "params"], sort=False)["error"].mean().reset_index()
     figure, (axes,) = new_figure(f"Error and size of all arms, {net} (after Figure 2)", shown, size=(6.6, 4.2))
     draw_points(axes, means, x="params", y="error", arm="kind")
     for row in means.itertuples():

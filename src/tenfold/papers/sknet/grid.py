@@ -126,11 +126,14 @@ def attend_photos(edition: Edition, wildcards: Wildcards) -> Cfg:
 def illustrate(edition: Edition, wildcards: Wildcards) -> Cfg:
     """The attention of the first seed on a few photographs."""
     net, arm = attended(edition)
+    own = of_net(edition, net).settings
+    images = {"pixels": own["photos"]["size"], **own["photos"]} if on_photographs(net) else own["images"]
     return {
         "compute": edition.compute,
-        "seed": edition.settings["seeds"][0],
+        "seed": own["seeds"][0],
+        "trained_on": own["data"],
         "net": options(edition.settings, net, arm),
-        "images": of_net(edition, net).settings["images"],
+        "images": {key: images[key] for key in ("pixels", "mean", "std")},
         "scales": edition.settings["attention"]["scales"],
     }
 

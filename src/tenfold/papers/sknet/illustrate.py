@@ -34,7 +34,7 @@ def illustrate(cfg: Cfg, job: Job, *, weights: Inputs, figure: Outputs) -> None:
     """Two photographs at three scales, the attention in one unit and D of all units; below, the mean of all.
 
     Args:
-        cfg: ``net``, ``images``, ``classes`` and ``seed`` of the trained net, ``scales``.
+        cfg: ``net``, ``images`` (``pixels``, ``mean``, ``std``), ``seed`` and ``trained_on`` of the net, ``scales``.
         job: what surrounds the run.
         weights: what ``train`` wrote.
         figure: the picture, and the numbers behind it.
@@ -52,17 +52,19 @@ def illustrate(cfg: Cfg, job: Job, *, weights: Inputs, figure: Outputs) -> None:
               enumerate(files[:2])}  # fmt: skip
     rows = chosen | {f"mean of {len(files)} photographs": photos}
 
+    title = f"Attention on photographs (after Figure 3); a net that was trained on {cfg['trained_on']}"
     face = Face(cfg["edition"], Data(FOLDER), 1, compute.device.type, compute.precision)
-    drawn, panels = new_figure("Attention on photographs (after Figure 3)", face, rows=3, columns=3, size=(10, 9))
+    drawn, panels = new_figure(title, face, rows=3, columns=3, size=(10, 9))
     frames = []
     for number, (name, images) in enumerate(rows.items()):
         read = {scale: read_of(net, images, scale, cfg, compute) for scale in cfg["scales"]}
         curve, bars = frames_of(read, name)
         shown, left, right = panels[3 * number : 3 * number + 3]
         strip = torch.cat([zoomed(images[:1], scale) for scale in cfg["scales"]], dim=3)
-        shown.imshow(strip[0].permute(1, 2, 0).numpy())
         shown.set_axis_off()
-        shown.set_title(f"{name}, {', '.join(map(times, cfg['scales']))}" if len(images) == 1 else "the first of them")
+        if len(images) == 1:
+            shown.imshow(strip[0].permute(1, 2, 0).numpy())
+            shown.set_title(", ".join(map(times, cfg["scales"])))
         draw_curves(left, curve, x="channels", y="value", arm="scale")
         left.set(title=name, xlabel="group of channels", ylabel=f"attention in {curve['unit'].iloc[0]}")
         draw_bars_with_deviation(right, bars, [times(scale) for scale in cfg["scales"]])
@@ -114,7 +116,7 @@ def frames_of(read: dict[float, dict[str, Cfg]], name: str) -> tuple[pd.DataFram
         for scale, found in read.items()
         for of in units
     )  # fmt: skip
-    return curve, bars.fillna({"sd": 0.0})
+    return curve, bars
 
 
 if __name__ == "__main__":
