@@ -118,7 +118,7 @@ def read_units(net: nn.Module, views: Views, compute: Compute, scaled: Cfg) -> d
         scaled: ``mean`` and ``std`` of each channel.
 
     Returns:
-        By unit: ``difference`` and ``sd``, mean and deviation over images of D (`attention_difference`), 0 for one image;
+        By unit: ``difference`` and ``sd``, mean and deviation over images of D (`attention_difference`; 0 of one);
         ``curve``, the mean attention for the last branch in up to `POINTS` groups of consecutive channels;
         ``classes``, the mean of D by label.
     """
