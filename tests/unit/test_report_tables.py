@@ -196,22 +196,6 @@ def test_only_a_mean_has_a_sign() -> None:
     assert "+2.00 ± 1.00 (n 3)" in table_markdown(gains)
 
 
-def test_a_mean_is_printed_with_its_interval_where_that_is_asked_for() -> None:
-    slopes = replace(
-        table(),
-        columns=[Column("slope", "slope", "+.2f", interval=True)],
-        rows=[
-            Row(["a", "three"], {"slope": Cell({0: 1.0, 1: 2.0, 2: 3.0})}),
-            Row(["a", "one"], {"slope": Cell({0: 1.0})}),
-        ],
-    )
-    text = table_markdown(slopes)
-    assert "+2.00 [-0.48, +4.48] (n 3)" in text  # 2 - 4.303 / sqrt(3)
-    assert "+1.00 (n 1)" in text
-    assert "slope: mean over n seeds [95 % Student interval]." in text
-    assert "standard deviation" not in text
-
-
 def test_a_count_is_of_no_data() -> None:
     counted = replace(
         table(),

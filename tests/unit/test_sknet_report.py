@@ -127,9 +127,7 @@ def test_the_table_of_attention_has_slope_and_interval_of_every_unit(made: dict[
     ends = f"[{0.0402 - half:+.4f}, {0.0402 + half:+.4f}]"
     line = next(line for line in (tmp_path / "units.md").read_text().splitlines() if line.startswith("| SK_3_2"))
     assert f"+0.0402 {ends} (n 5)" in line
-    assert (
-        "slope of D over the scale: mean over n seeds [95 % Student interval]." in (tmp_path / "units.md").read_text()
-    )
+    assert "In brackets: 95 % interval of the mean over n seeds (Student)." in (tmp_path / "units.md").read_text()
 
 
 def test_figures_are_drawn_from_the_rows(made: dict[str, Any], tmp_path: Path) -> None:
