@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -262,6 +263,15 @@ def test_arms_differ_in_what_their_name_says_and_in_nothing_else() -> None:
             assert [[3, ["k3", "k5", "k7"].index(part) + 1] for part in parts if part[0] == "k"] == options["kernels"]
             assert options.get("fuse", "sum") == ("attention" if parts[-1] == "sk" else "sum")
             assert {key: options[key] for key in base} == base
+
+
+def test_a_last_batch_of_one_image_is_refused_before_anything_runs() -> None:
+    real = edition("real")
+    wildcards = SimpleNamespace(net="mini", arm="k3-k5-sk", seeds="s0")
+    assert grid.train(real, wildcards)["images"]["fit"] == 7000
+    odd = replace(real, settings=real.settings | {"images": real.settings["images"] | {"fit": 6401}})
+    with pytest.raises(UserError, match=r"images\.fit 6401 leaves one image in the last batch of 64.*sknet\.yaml"):
+        grid.train(odd, wildcards)
 
 
 def test_what_is_private_is_no_target_and_what_is_trained_is() -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from tenfold import config
+from tenfold.errors import UserError
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of
 
 SLUG = "sknet"
@@ -104,7 +105,18 @@ def _job(edition: Edition, wildcards: Wildcards, *keys: str) -> Cfg:
 
 
 def train(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """One arm of one net, on images in memory."""
+    """One arm of one net, on images in memory.
+
+    Raises:
+        UserError: an epoch would end with a batch of one image, which selective kernels cannot be trained on.
+    """
+    settings = of_net(edition, wildcards.net).settings
+    fit, batch_size = settings["images"]["fit"], settings["recipe"]["batch_size"]
+    if fit is not None and fit % batch_size == 1:
+        raise UserError(
+            f"images.fit {fit} leaves one image in the last batch of {batch_size}, too few for BatchNorm in selective "
+            f"kernels; change images.fit or recipe.batch_size (config/papers/sknet.yaml)"
+        )
     return _job(edition, wildcards, "images", "recipe")
 
 
