@@ -22,7 +22,7 @@ from tenfold.launcher import Job
 
 torch.set_num_threads(1)
 
-SMOKE = ["shapes-10-smoke", "shapes-100-smoke", "shapes-scale-smoke"]
+SMOKE = ["shapes-10-smoke", "shapes-100-smoke", "shapes-scale-smoke", "shapes-zoom-smoke"]
 
 
 @pytest.mark.parametrize("name", SMOKE)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tenfold.report.face import Data, Face
+from tenfold.report.face import COUNTED, Data, Face
 from tenfold.report.tables import (
     Cell,
     Column,
@@ -194,3 +194,15 @@ def test_only_a_mean_has_a_sign() -> None:
         rows=[Row(["ResNet-20", "ours"], {"gain": Cell({0: 1.0, 1: 2.0, 2: 3.0})})],
     )
     assert "+2.00 ± 1.00 (n 3)" in table_markdown(gains)
+
+
+def test_a_count_is_of_no_data() -> None:
+    counted = replace(
+        table(),
+        columns=[Column("params", "parameters", ",d", COUNTED)],
+        rows=[Row(["a", "b"], {"params": Cell(exact=1234, published=Published("1.2k", "paper"))})],
+    )
+    text = table_markdown(counted)
+    assert markdown_rows(text)[0][2:] == ["parameters, published", "parameters, ours"]
+    assert text.count("counted") == 0
+    assert csv_rows(table_csv(counted))[0]["data"] == "none: counted on shapes alone"

@@ -50,6 +50,8 @@ class Face:
         return asdict(self)
 
 
+COUNTED = Data("none: counted on shapes alone")
+
 RECOVERED = ("paper", "repo")  # where a published value was read; "memory" and "unknown" are not readings
 SOURCES = (*RECOVERED, "memory", "unknown")
 NOT_RECOVERED = "not recovered"

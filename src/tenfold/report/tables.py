@@ -16,7 +16,7 @@ import pandas as pd
 
 from tenfold.files import write_json, write_text
 from tenfold.measure.statistics import Summary, mean_interval, summary
-from tenfold.report.face import RECOVERED, Data, Face, published_text
+from tenfold.report.face import COUNTED, RECOVERED, Data, Face, published_text
 
 FORMAT = 1
 Value = float | int | str | None
@@ -65,7 +65,7 @@ class Column:
         name: its name in CSV and lineage.
         header: its name in print, with the unit.
         spec: print format of a value, such as ``.2f`` or ``,d``.
-        data: what it was measured on, where that is not the table's data.
+        data: what it was measured on, where that is not the table's data; ``COUNTED`` for what no data enter.
         interval: whether the mean is printed with its 95 % Student interval, as a difference wants it, not with the sd.
     """
 
@@ -223,7 +223,7 @@ def _printed(table: Table) -> tuple[list[str], list[list[str]]]:
     header = list(table.keys)
     for column in table.columns:
         data = table.data_of(column)
-        on = column.header if data == table.face.data else f"{column.header}, {data.name}"
+        on = column.header if data in (table.face.data, COUNTED) else f"{column.header}, {data.name}"
         if column.name in beside:
             published_on = f" on {data.stands_in_for}" if data.is_standin else ""
             header += [f"{column.header}, published{published_on}", f"{on}, ours"]
@@ -278,7 +278,7 @@ def _notes(table: Table) -> list[str]:
     notes = list(table.notes)
     for column in table.columns:
         data = table.data_of(column)
-        if data != table.face.data:
+        if data not in (table.face.data, COUNTED):
             notes.append(f"{column.header}: data {data}.")
         if data.is_standin and any(table.cell(row, column).published for row in table.rows):
             notes.append(f"Published {column.header} is of {data.stands_in_for}, ours of {data.name}: not comparable.")
