@@ -47,7 +47,7 @@ rule melody_train:
         " --history {output.history} --times {output.times}"
 
 
-# 3. Compose. Pieces that are too much like a training piece stay private.
+# 3. Compose. Pieces that are too much like a training piece, or have the rhythm of a real one, stay private.
 rule melody_generate:
     input:
         data=melody.files("corpus"),

@@ -22,6 +22,9 @@ from tenfold.training.seeds import below
 
 BEATS_PER_BAR = BAR // BEAT
 
+OF_REAL = ("true", "shuffled")  # conditions whose pieces have the rhythm of real ones
+SHOWN = 20  # pieces of a condition, enough for figures, MIDI files and the page for listeners
+
 Tensors = dict[str, Tensor]
 
 
@@ -41,7 +44,8 @@ def generate(cfg: Cfg, job: Job, *, data: Input, weights: Input, every: Output, 
         every: ``seed0/events`` int8 (pieces, steps), ``seed0/beats`` and ``seed0/bars``, the profiles that they were
             generated under; ``seed0/true/events`` and so on, under given profiles. It is private: a piece may be a
             tune of the training set.
-        shown: the same without the pieces that have more than ``longest_copy`` events in a row from a training piece.
+        shown: the first ``SHOWN`` pieces of each condition, without those that have more than ``longest_copy`` events
+            in a row from a training piece, and none that were composed under a real piece's profiles.
     """
     start({"device": "cpu", "precision": "fp32"}, job)
     corpus, saved = load(data), load_weights(weights)
@@ -54,7 +58,9 @@ def generate(cfg: Cfg, job: Job, *, data: Input, weights: Input, every: Output, 
             prefix = f"seed{seed}/{condition}".rstrip("/")
             kept[0] |= {f"{prefix}/{name}": tensor for name, tensor in composed.items()}
             new = [known.longest(piece) <= cfg["longest_copy"] for piece in composed["events"].numpy()]
-            kept[1] |= {f"{prefix}/{name}": tensor[torch.tensor(new)] for name, tensor in composed.items()}
+            if condition not in OF_REAL:
+                some = torch.tensor(new).nonzero().flatten()[:SHOWN]
+                kept[1] |= {f"{prefix}/{name}": tensor[some] for name, tensor in composed.items()}
             job.say(
                 f"seed {seed}: {len(new)} pieces, {condition or 'free'}, {len(new) - sum(new)} of them too like others"
             )
