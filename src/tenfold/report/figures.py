@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from tenfold.files import write_text, written_whole
 from tenfold.measure.statistics import mean_interval
@@ -209,8 +210,18 @@ def save_figure(figure: Figure, frame: pd.DataFrame, paths: Iterable[Path]) -> N
         elif path.suffix in FORMATS:
             with written_whole(path) as partial:
                 figure.savefig(partial, **FORMATS[path.suffix])
+                if path.suffix == ".png":
+                    _with_few_colours(partial)
         else:
             raise ValueError(f"{path}: a figure is written as .png, .pdf or .csv")
+
+
+def _with_few_colours(picture: Path) -> None:
+    """Writes a PNG anew with a palette: drawings have few colours, and what is on record has to be small."""
+    with Image.open(picture) as image:
+        dots = image.info["dpi"]
+        reduced = image.convert("RGB").quantize(256)
+    reduced.save(picture, "PNG", optimize=True, dpi=dots)
 
 
 def _in_order(values: pd.Series[Any], most: int) -> list[Any]:
