@@ -53,7 +53,7 @@ test-browser: $(READY) ## the tests that need a browser (Chromium)
 	@$(BIN)/pytest -m browser
 
 bench: $(READY) ## how fast it is: ratios against the plain way, in one run (set TENFOLD_MIRROR for real images)
-	@$(BIN)/python bench/bench_training.py && $(BIN)/python bench/bench_attention.py && $(BIN)/python bench/bench_provenance.py
+	@for script in bench/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
 
 check: $(READY) ## style, types, spelling, rules, and the guards of the repository
 	@$(BIN)/ruff check --quiet --output-format concise $(CODE) $(MEND)
