@@ -24,7 +24,7 @@ LARGEST = 1024**2  # bytes, outside store/
 NEVER_TRACKED = ("data", "logs", "runs", ".snakemake", "build")
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SHOWING = PICTURES | {".pdf", ".svg"}
-CAPS = {"smoke": 10**6, "small": 2 * 10**6, "real": 3 * 10**6, "full": 10**6}  # bytes that a paper keeps in store/
+CAPS = {"smoke": 2 * 10**6, "small": 2 * 10**6, "real": 3 * 10**6, "full": 10**6}  # bytes that a paper keeps in store/
 PICTURES_BELONG = ("results", "docs", "store")
 DATA_FILES = {
     *(".7z", ".avi", ".bz2", ".ckpt", ".gz", ".h5", ".hdf5", ".mat", ".mid", ".midi", ".mp4", ".npy", ".npz", ".onnx"),

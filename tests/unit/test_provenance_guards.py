@@ -46,10 +46,10 @@ def test_a_recorded_picture_of_closed_data_is_named(tmp_path: Path, source: str,
     assert [output in line and source in line for line in found] == ([True] if stopped else [])
 
 
-@pytest.mark.parametrize(("size", "stopped"), [(10**6, False), (10**6 + 1, True)])
+@pytest.mark.parametrize(("size", "stopped"), [(3 * 10**6, False), (3 * 10**6 + 1, True)])
 def test_a_store_above_its_cap_is_named(tmp_path: Path, size: int, stopped: bool) -> None:
     found = lines(tmp_path, "a", "b", size)
-    assert [line.startswith("results/real/sge/dvc.lock: keeps 1.00 MB") for line in found] == (
+    assert [line.startswith("results/real/sge/dvc.lock: keeps 3.00 MB") for line in found] == (
         [True] if stopped else []
     )
 

@@ -18,6 +18,7 @@ from tenfold.errors import UserError
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
 from tenfold.papers.sge import examine, figures, grid, imagenet, tables, train, verdicts
+from tenfold.papers.sge.draw_maps import draw_maps
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import build
 from tenfold.training.losses import classification
@@ -403,14 +404,13 @@ def test_lengths_and_their_statistics_computed_another_way() -> None:
 
 
 def test_maps_show_one_image_of_each_class_before_and_behind(trained: Path, tmp_path: Path) -> None:
-    cfg = CFG | {
-        "edition": "smoke",
-        "maps": {"images": 3, "groups": 1, "stage": 2},
-        "shown": {"name": "noise", "stands_in_for": "x"},
-    }
+    cfg = CFG | {"edition": "smoke", "maps": {"images": 3, "groups": 1, "stage": 2}}
     paths = [tmp_path / f"figure-maps{suffix}" for suffix in (".png", ".csv")]
+    lit = tmp_path / "lit.json"
     examine.maps(cfg, Job(resume=tmp_path / "r"), data=trained / "data.safetensors",
-                 weights=trained / "weights.safetensors", figure=paths)  # fmt: skip
+                 weights=trained / "weights.safetensors", lit=lit)  # fmt: skip
+    shown = {"edition": "smoke", "stage": 2, "shown": {"name": "noise", "stands_in_for": "x"}}
+    draw_maps(shown, Job(resume=tmp_path / "r"), lit=lit, figure=paths)
     rows = rows_of(paths[1])
     assert len(rows) == 3 * 2 * 4 * 4  # images, before and behind, positions of the second of three stages
     assert {row["label"] for row in rows} == {"0", "1", "2"}
@@ -438,7 +438,6 @@ def test_on_imagenet_nets_are_trained_and_examined_by_the_same_stages(
     cfg = {
         **{key: value for key, value in CFG.items() if key != "images"}, "edition": "full", "seeds": [0], "net": net,
         "photos": photos, "processes": 1, "maps": {"images": 2, "groups": 2, "stage": 3},
-        "shown": {"name": "imagenet", "stands_in_for": None},
     }  # fmt: skip
     made = {
         "weights": Path("w.safetensors"),
@@ -454,5 +453,5 @@ def test_on_imagenet_nets_are_trained_and_examined_by_the_same_stages(
     (row,) = read_json(Path("statistics.json"))["rows"]
     assert sum(row["histogram"]["before"]) == len(mini_imagenet.VALIDATION) * 2 * 2
     assert row["gammas"] == 4 * 8
-    examine.maps(cfg, Job(resume=tmp_path / "r"), **seen, figure=[Path("figure-maps.png"), Path("figure-maps.csv")])
-    assert len(rows_of(Path("figure-maps.csv"))) == 2 * 2 * 2 * 4 * 4
+    examine.maps(cfg, Job(resume=tmp_path / "r"), **seen, lit=Path("lit.json"))
+    assert np.array(read_json(Path("lit.json"))["behind"]).shape == (2, 2, 4, 4)

@@ -75,48 +75,60 @@ rule sge_examine:
 
 
 # 3. Show where groups light up; pictures of data that may not be passed on stay private.
-rule sge_figure_maps:
+rule sge_maps:
     input:
         data=sge.data,
         weights=sge.files("maps_weights"),
     output:
-        figure=sge.figure("figure-maps"),
+        lit="runs/{edition}/sge/{place}/lit.json",
     params:
         cfg=sge.cfg("examine.maps"),
         code=sge.code("examine.maps"),
     log:
-        "logs/{edition}/sge/figure_maps.log",
+        "logs/{edition}/sge/{place}.log",
     wildcard_constraints:
-        edition="smoke|small",
+        place="maps|private",
     threads: 1
     resources:
         gpu=house.gpu,
     shell:
         "python -m tenfold.papers.sge.examine maps"
         " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --weights {input.weights} --figure {output.figure}"
+        " --data {input.data} --weights {input.weights} --lit {output.lit}"
+
+
+rule sge_figure_maps:
+    input:
+        lit="runs/{edition}/sge/maps/lit.json",
+    output:
+        figure=sge.figure("figure-maps"),
+    params:
+        cfg=sge.cfg("draw_maps"),
+        code=sge.code("draw_maps"),
+    log:
+        "logs/{edition}/sge/figure_maps.log",
+    threads: 1
+    shell:
+        "python -m tenfold.papers.sge.draw_maps"
+        " --cfg {params.cfg:q} --code {params.code} --log {log}"
+        " --lit {input.lit} --figure {output.figure}"
 
 
 rule sge_figure_maps_private:
     input:
-        data=sge.data,
-        weights=sge.files("maps_weights"),
+        lit="runs/{edition}/sge/private/lit.json",
     output:
         figure=multiext("runs/{edition}/sge/private/figure-maps", ".png", ".pdf", ".csv"),
     params:
-        cfg=sge.cfg("examine.maps"),
-        code=sge.code("examine.maps"),
+        cfg=sge.cfg("draw_maps"),
+        code=sge.code("draw_maps"),
     log:
-        "logs/{edition}/sge/figure_maps.log",
-    wildcard_constraints:
-        edition="real|full",
+        "logs/{edition}/sge/figure_maps_private.log",
     threads: 1
-    resources:
-        gpu=house.gpu,
     shell:
-        "python -m tenfold.papers.sge.examine maps"
+        "python -m tenfold.papers.sge.draw_maps"
         " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --weights {input.weights} --figure {output.figure}"
+        " --lit {input.lit} --figure {output.figure}"
 
 
 # 4. Count the paper's nets.

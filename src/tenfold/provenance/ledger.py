@@ -18,12 +18,8 @@ from tenfold.provenance.recorded import Ledger, ledgers
 
 TOP, STORE = Path("dvc.yaml"), Path("store")
 MEGABYTE = 1000**2
-CAPS = {
-    "smoke": MEGABYTE,
-    "small": 2 * MEGABYTE,
-    "real": 3 * MEGABYTE,
-    "full": MEGABYTE,
-}  # bytes that DVC keeps of a paper
+# Bytes that DVC keeps of a paper.
+CAPS = {"smoke": 2 * MEGABYTE, "small": 2 * MEGABYTE, "real": 3 * MEGABYTE, "full": MEGABYTE}
 
 
 def dvc(*arguments: str) -> str:

@@ -9,20 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from tenfold.data.batches import normalise
 from tenfold.data.splits import read_splits, scaling
 from tenfold.files import write_json
-from tenfold.launcher import Cfg, Input, Job, Output, Outputs, main, stage
+from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.measure.accuracy import in_eval_mode
 from tenfold.measure.predictions import BATCH
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import branch_end, build, stage_ends
-from tenfold.report.face import Data, Face
-from tenfold.report.figures import GREYS, new_figure, save_figure
 from tenfold.training.checkpoint import load_weights
 from tenfold.training.compute import Compute, start
 from tenfold.training.seeds import below
@@ -64,11 +61,16 @@ def examine(cfg: Cfg, job: Job, *, data: Input, weights: Input, statistics: Outp
 
 
 @stage
-def maps(cfg: Cfg, job: Job, *, data: Input, weights: Input, figure: Outputs) -> None:
-    """The paper's Figure 2: where groups of one block light up, before and behind the gates, with the first seed.
+def maps(cfg: Cfg, job: Job, *, data: Input, weights: Input, lit: Output) -> None:
+    """Where groups of one block light up, before and behind the gates, with the first seed.
 
-    Shown are the first test images of different classes, and the groups whose gamma is farthest from 0 [choice]; each
-    map is stretched to its own smallest and largest length.
+    Args:
+        cfg: as for ``examine``; ``maps``: how many ``images`` and ``groups``, and the ``stage`` whose last block it is.
+        job: what surrounds the run.
+        data: the prepared dataset.
+        weights: what ``train`` wrote of that net.
+        lit: the first test images of different classes, and their lengths in the groups whose gamma is farthest from 0
+            [choice].
     """
     compute = start(cfg["compute"], job)
     images = TestImages(cfg, data)
@@ -80,11 +82,18 @@ def maps(cfg: Cfg, job: Job, *, data: Input, weights: Input, figure: Outputs) ->
     pixels, labels = first_of_classes(images, settings["images"])
     with observed(module) as seen:
         forward(net, pixels, images, compute)
-    groups = module.weight.detach().flatten().abs().argsort(descending=True, stable=True)[: settings["groups"]].tolist()
-    shown = Face(cfg["edition"], Data(**cfg["shown"]), 1, compute.device.type, compute.precision)
-    title = f"Lengths of groups before and behind SGE, stage {settings['stage']} (Figure 2)"
-    draw_maps(title, shown, pixels, labels, groups, seen, figure)
-    job.say(f"{len(pixels)} images, groups {', '.join(str(group + 1) for group in groups)}")
+    groups = module.weight.detach().flatten().abs().argsort(descending=True, stable=True)[: settings["groups"]]
+    content = {
+        "device": compute.device.type,
+        "precision": compute.precision,
+        "groups": (groups + 1).tolist(),
+        "labels": labels.tolist(),
+        "pixels": pixels.tolist(),
+        "before": torch.cat(seen.before)[:, groups].tolist(),
+        "behind": torch.cat(seen.after)[:, groups].tolist(),
+    }
+    write_json(lit, content)
+    job.say(f"{len(pixels)} images, groups {', '.join(map(str, content['groups']))}")
 
 
 # Test images ------------------------------------------------------------------------------------------------------
@@ -205,35 +214,6 @@ def statistics_of(seen: Lengths, module: SpatialGroupEnhance, bins: int) -> dict
                 row[f"q{round(100 * share)}_{name}"] = float(quantile)
         groups.append(row)
     return {"groups": groups, "histogram": {"edges": edges.tolist(), **counts}}
-
-
-# The figure -------------------------------------------------------------------------------------------------------
-
-
-def draw_maps(
-    title: str, face: Face, pixels: Tensor, labels: Tensor, groups: list[int], seen: Lengths, paths: Outputs
-) -> None:
-    """One row for each image; for each group the image, its lengths before and its lengths behind the gates."""
-    before, after = torch.cat(seen.before), torch.cat(seen.after)
-    rows, columns = len(pixels), 3 * len(groups)
-    figure, panels = new_figure(title, face, rows=rows, columns=columns, size=(0.85 * columns + 0.6, 0.9 * rows + 1.1))
-    lines = []
-    for number, image in enumerate(pixels):
-        for place, group in enumerate(groups):
-            drawn = (image, before[number, group], after[number, group])
-            heads = ("image", f"group {group + 1}\nbefore", f"group {group + 1}\nbehind")
-            for offset, (picture, head) in enumerate(zip(drawn, heads, strict=True)):
-                axes = panels[number * columns + 3 * place + offset]
-                axes.imshow(picture.numpy(), cmap=GREYS, interpolation="nearest")
-                axes.set(xticks=[], yticks=[])
-                axes.grid(visible=False)
-                if number == 0:
-                    axes.set_title(head, fontsize=7)
-            for when, values in (("before", before), ("behind", after)):
-                for (row, column), length in np.ndenumerate(values[number, group].numpy()):
-                    lines.append({"image": number, "label": int(labels[number]), "group": group + 1, "when": when,
-                                  "row": row, "column": column, "length": float(length)})  # fmt: skip
-    save_figure(figure, pd.DataFrame(lines), paths)
 
 
 if __name__ == "__main__":

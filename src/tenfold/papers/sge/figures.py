@@ -1,4 +1,4 @@
-"""The figures of SGE that are drawn from numbers; that of maps is drawn in `tenfold.papers.sge.examine`."""
+"""The figures of SGE that are drawn from numbers; that of maps is drawn in `tenfold.papers.sge.draw_maps`."""
 
 from __future__ import annotations
 

@@ -143,10 +143,15 @@ def examine(edition: Edition, wildcards: Wildcards) -> Cfg:
 
 
 def maps(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """The figure of maps, of the first seed."""
+    """Where groups light up, in the net of the first seed."""
     settings = edition.settings
     job = _job(edition, settings["seeds"][:1], first_net(settings), EXAMINED)
-    return {**job, "maps": settings["maps"], "shown": edition.data_shown}
+    return {**job, "maps": settings["maps"]}
+
+
+def draw_maps(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """The figure of that."""
+    return {"stage": edition.settings["maps"]["stage"], "shown": edition.data_shown}
 
 
 def report(edition: Edition, _wildcards: Wildcards) -> Cfg:
