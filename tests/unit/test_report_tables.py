@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tenfold.report.face import COUNTED, Data, Face
+from tenfold.report.face import COUNTED, Data, Face, untrained
 from tenfold.report.tables import (
     Cell,
     Column,
@@ -206,3 +206,8 @@ def test_a_count_is_of_no_data() -> None:
     assert markdown_rows(text)[0][2:] == ["parameters, published", "parameters, ours"]
     assert text.count("counted") == 0
     assert csv_rows(table_csv(counted))[0]["data"] == "none: counted on shapes alone"
+
+
+def test_what_no_training_enters_names_no_seeds() -> None:
+    assert untrained("small").line() == "Edition small; data none: counted on shapes alone; nothing trained"
+    assert untrained("real", Data("votes")).line() == "Edition real; data votes; nothing trained"

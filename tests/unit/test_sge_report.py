@@ -128,7 +128,7 @@ def test_table_1_has_counted_costs_and_says_what_was_not_run(made: dict[str, Any
     assert rows["ResNet-101", "SK*"]["operations.published"] == "7.978"
     text = (tmp_path / "out/imagenet.md").read_text()
     assert "of an older state" in text
-    assert "data imagenet; n = 0 seeds" in text
+    assert "data imagenet; nothing trained" in text
 
 
 def test_gains_are_paired_and_stand_beside_those_of_resnet_50(made: dict[str, Any], tmp_path: Path) -> None:

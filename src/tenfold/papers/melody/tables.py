@@ -23,7 +23,7 @@ from tenfold.papers.melody.results import (
     vote_test,
 )
 from tenfold.report.arms import face_of
-from tenfold.report.face import Data, Face
+from tenfold.report.face import Data, Face, untrained
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
 LISTENERS = "needs human listeners"
@@ -368,7 +368,7 @@ def table_votes(cfg: Cfg, shown: Face) -> Table:
     scores = ", ".join(f"{row['model']} {row['score']:.3f}" for row in cfg["published"]["scores"])
     return Table(
         "The paper's votes, with p values computed again",
-        Face(shown.edition, Data("the paper's printed counts"), 0, shown.device, shown.precision),
+        untrained(shown.edition, Data("the paper's printed counts")),
         ("preferred", "to", "votes"),
         (
             Column("share", "share [%]", ".2f"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenfold.launcher import Cfg, Job, Outputs, main, stage
 from tenfold.papers.pruning_from_scratch.common import gates_of, net_cost
-from tenfold.report.face import Data, Face
+from tenfold.report.face import untrained
 from tenfold.report.tables import Cell, Column, Row, Table, write_table
 
 
@@ -19,7 +19,7 @@ def costs(cfg: Cfg, job: Job, *, table: Outputs) -> None:
         rows.append(
             Row((entry["title"], str(net["width"])), {name: Cell(exact=value) for name, value in cells.items()})
         )
-    shown = Face(cfg["edition"], Data("none: counted on shapes alone"), 0, "none", "exact")
+    shown = untrained(cfg["edition"])
     write_table(
         Table(
             "Parameters, MACs and gates",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenfold.launcher import Cfg, Job, Outputs, main, stage
 from tenfold.papers.rco.common import net_cost
-from tenfold.report.face import Data, Face
+from tenfold.report.face import untrained
 from tenfold.report.tables import Cell, Column, Row, Table, write_table
 
 
@@ -19,7 +19,7 @@ def costs(cfg: Cfg, job: Job, *, table: Outputs) -> None:
     write_table(
         Table(
             "Parameters and MACs of teachers and students",
-            Face(cfg["edition"], Data("none: counted on shapes alone"), 0, "none", "exact"),
+            untrained(cfg["edition"]),
             ("net", "classes"),
             (Column("params", "parameters", ",d"), Column("macs", "MACs at 32 x 32", ",d")),
             rows,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg
-from tenfold.papers.sge.grid import groups_of
+from tenfold.papers.sge.grid import first_net, groups_of
 from tenfold.report.arms import Arm, Arms, BySeed
 from tenfold.report.arms import read_arms as read_metrics
 
@@ -30,11 +30,6 @@ NETS = {"resnet50": "ResNet-50", "resnet101": "ResNet-101"}
 def read_arms(paths: Sequence[Path]) -> Arms:
     """The metrics of all nets and arms."""
     return read_metrics(paths, Arm)
-
-
-def first_net(cfg: Cfg) -> str:
-    """The net that claims and ablations are of."""
-    return str(next(iter(cfg["nets"])))
 
 
 def arms_of(arms: Arms, net: str) -> dict[str, Arm]:

@@ -7,19 +7,19 @@ from typing import Any
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
 from tenfold.measure.statistics import summary
+from tenfold.papers.sge.grid import first_net
 from tenfold.papers.sge.results import (
     NAMES,
     NETS,
     Statistics,
     arms_of,
-    first_net,
     group_arms,
     initial_arm,
     read_arms,
     read_statistics,
 )
 from tenfold.report.arms import Arm, Arms, data_of, face_of, minus
-from tenfold.report.face import Data, Face
+from tenfold.report.face import Data, Face, untrained
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
 IMAGENET = Data("imagenet")
@@ -128,7 +128,7 @@ def table_imagenet(cfg: Cfg, arms: Arms, costs: dict[str, Any], file: str, shown
     best = (on_imagenet("best", "top-1 of the best epoch on the test set [%]"),) if trained else ()
     return Table(
         "Attention in residual nets on ImageNet (Table 1)",
-        shown if trained else Face(shown.edition, IMAGENET, 0, "none", "exact"),
+        shown if trained else untrained(shown.edition, IMAGENET),
         ("net", "attention"),
         (*COSTS, on_imagenet("top1", "top-1 [%]"), on_imagenet("top5", "top-5 [%]"), *best),
         rows,
@@ -268,13 +268,12 @@ def table_statistics(cfg: Cfg, statistics: Statistics, shown: Face) -> Table:
 def detection_table(title: str, keys: tuple[str, ...], names: tuple[str, ...], rows: list[Row], shown: Face) -> Table:
     """A table of a detector's AP, which is published alone, beside the cost of backbones, which is counted."""
     ap = tuple(Column(f"ap{number}", f"{name} on COCO", ".1f") for number, name in enumerate(names))
-    none = Face(shown.edition, Data("none: counted on shapes alone"), 0, "none", "exact")
     notes = (
         "Box AP on val2017 as published; detection is not part of Tenfold.",
         "Costs: the backbone without its last layer but with its average pooling, at 800 x 1333 pixels.",
         COUNTER,
     )
-    return Table(title, none, keys, (*COSTS, *ap), rows, notes)
+    return Table(title, untrained(shown.edition), keys, (*COSTS, *ap), rows, notes)
 
 
 def ap_cells(row: dict[str, Any]) -> dict[str, Cell]:

@@ -7,12 +7,12 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
+from tenfold.papers.sge.grid import first_net
 from tenfold.papers.sge.results import (
     NAMES,
     NETS,
     Statistics,
     arms_of,
-    first_net,
     group_arms,
     initial_arm,
     read_arms,

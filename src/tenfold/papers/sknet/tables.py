@@ -20,7 +20,7 @@ from tenfold.papers.sknet.results import (
     read_counts,
 )
 from tenfold.report.arms import face_of, files_of, minus
-from tenfold.report.face import COUNTED, Data, Face
+from tenfold.report.face import COUNTED, Data, Face, untrained
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
 IMAGENET = Data("imagenet")
@@ -58,7 +58,7 @@ def tables(
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
     found, counted, read = read_arms(arms), read_counts(counts), read_attention(attention)
     shown = face_of(cfg, found)
-    of_paper = Face(shown.edition, COUNTED, 0, "none", "exact") if main_net(cfg) == MINI else shown
+    of_paper = untrained(shown.edition) if main_net(cfg) == MINI else shown
     write_table(table_arms(cfg, found, shown), all_arms)
     write_table(table_kernels(cfg, found, counted, shown), kernels)
     write_table(table_equal_cost(cfg, found, counted, shown), equal_cost)
@@ -357,7 +357,7 @@ def table_cost(counts: Counts, shown: Face) -> Table:
     ]
     return Table(
         "Parameters and multiply-adds of every net",
-        Face(shown.edition, COUNTED, 0, "none", "exact"),
+        untrained(shown.edition),
         ("net", "arm"),
         (Column("params", "parameters", ",d"), Column("macs", "multiply-adds", ",d")),
         rows,

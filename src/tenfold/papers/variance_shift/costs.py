@@ -11,7 +11,7 @@ from torch import nn
 from tenfold.launcher import Cfg, Job, Outputs, main, stage
 from tenfold.nets.build import build
 from tenfold.papers.variance_shift.results import papers_data, papers_net
-from tenfold.report.face import Data, Face
+from tenfold.report.face import untrained
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
 CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100}
@@ -36,7 +36,7 @@ def costs(cfg: Cfg, job: Job, *, table: Outputs) -> None:
     write_table(
         Table(
             "Parameters and BatchNorm layers of the paper's nets and of this edition's (Table 2)",
-            Face(cfg["edition"], Data("none: counted on shapes alone"), 0, "none", "exact"),
+            untrained(cfg["edition"]),
             ("the paper's net", "this edition's", "classes of"),
             (Column("params", "parameters", ",d"), Column("bn_layers", "BatchNorm layers", ",d")),
             rows,

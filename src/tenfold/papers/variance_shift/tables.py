@@ -22,7 +22,7 @@ from tenfold.papers.variance_shift.results import (
     title_of,
 )
 from tenfold.report.arms import face_of, minus
-from tenfold.report.face import Data, Face
+from tenfold.report.face import Data, Face, untrained
 from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
 
 KEYS = ("the paper's data", "the paper's net", "ours")
@@ -199,7 +199,7 @@ def table_imagenet(cfg: Cfg) -> Table:
     ]  # fmt: skip
     return Table(
         "ImageNet: one dropout before the softmax (Table 5)",
-        Face(cfg["edition"], Data("ImageNet ILSVRC-2012, not run"), 0, "none", "none"),
+        untrained(cfg["edition"], Data("ImageNet ILSVRC-2012, not run")),
         ("the paper's net", "drop ratio"),
         (Column("top1", "top-1 error [%]", ".2f"), Column("top5", "top-5 error [%]", ".2f")),
         rows,
