@@ -12,16 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tenfold.report.face import COUNTED, Data, Face, untrained
+from tenfold.report.face import COUNTED, Data, Face
 from tenfold.report.tables import (
     Cell,
     Column,
     Published,
     Row,
     Table,
+    face_line,
     table_csv,
     table_latex,
     table_markdown,
+    untrained,
     write_csv,
     write_table,
 )
@@ -209,5 +211,5 @@ def test_a_count_is_of_no_data() -> None:
 
 
 def test_what_no_training_enters_names_no_seeds() -> None:
-    assert untrained("small").line() == "Edition small; data none: counted on shapes alone; nothing trained"
-    assert untrained("real", Data("votes")).line() == "Edition real; data votes; nothing trained"
+    assert face_line(untrained("small")) == "Edition small; data none: counted on shapes alone; nothing trained"
+    assert face_line(untrained("real", Data("votes"))) == "Edition real; data votes; nothing trained"

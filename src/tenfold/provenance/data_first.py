@@ -36,7 +36,7 @@ def make_missing_data(recorded: Iterable[Provenance], say: Callable[[str], None]
     if not absent or Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
         return
     planned = _snakemake(*sys.argv[1:], "--dry-run").stdout
-    needed = [path for path in absent if re.search(rf"^ +output: {re.escape(path)}$", planned, flags=re.MULTILINE)]
+    needed = [path for path in absent if path in outputs_of(planned)]
     if DRY_RUN & set(sys.argv):
         for path in [path for path in needed if registry.dataset(Path(path).stem).is_foreign]:
             say(f"{path} is not here: this list has all jobs that read it; a run fetches it first, and then runs fewer")
@@ -44,6 +44,12 @@ def make_missing_data(recorded: Iterable[Provenance], say: Callable[[str], None]
     if needed:
         say(f"making {' '.join(needed)} first, so that only what depends on a change runs")
         _snakemake(*needed)  # should it fail, this run comes to the same job, and says why
+
+
+def outputs_of(plan: str) -> set[str]:
+    """The files that the jobs of a dry run's list make."""
+    listed = re.findall(r"^ +output: (.+)$", plan, flags=re.MULTILINE)
+    return {path for outputs in listed for path in outputs.split(", ")}
 
 
 def _snakemake(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -29,7 +29,7 @@ class Face:
     Attributes:
         edition: smoke, small, real or full.
         data: what the numbers were measured on.
-        n: number of seeds; 0 for what no training enters.
+        n: number of seeds.
         device: what it was computed on, such as ``cpu``.
         precision: what it was computed in, such as ``fp32``.
     """
@@ -42,8 +42,6 @@ class Face:
 
     def line(self) -> str:
         """All of it on one line."""
-        if not self.n:
-            return f"Edition {self.edition}; data {self.data}; nothing trained"
         seeds = f"n = {self.n} seed{'' if self.n == 1 else 's'}"
         return f"Edition {self.edition}; data {self.data}; {seeds}; device {self.device}; precision {self.precision}"
 
@@ -53,12 +51,6 @@ class Face:
 
 
 COUNTED = Data("none: counted on shapes alone")
-
-
-def untrained(edition: str, data: Data = COUNTED) -> Face:
-    """The face of counts, of arithmetic and of published numbers alone, which no training enters."""
-    return Face(edition, data, 0, "none", "exact")
-
 
 RECOVERED = ("paper", "repo")  # where a published value was read; "memory" and "unknown" are not readings
 SOURCES = (*RECOVERED, "memory", "unknown")

@@ -153,10 +153,20 @@ def table_csv(table: Table) -> str:
     return _csv(header, rows)
 
 
+def untrained(edition: str, data: Data = COUNTED) -> Face:
+    """The face of counts, of arithmetic and of published numbers alone, which no training enters."""
+    return Face(edition, data, 0, "none", "exact")
+
+
+def face_line(face: Face) -> str:
+    """What a table says of itself; where no seed enters, that nothing was trained."""
+    return face.line() if face.n else f"Edition {face.edition}; data {face.data}; nothing trained"
+
+
 def table_markdown(table: Table) -> str:
     """The table as Markdown: title, face, cells as printed with the published value beside ours, notes."""
     header, rows = _printed(table)
-    lines = [f"**{table.title}**", "", f"_{table.face.line()}_", ""]
+    lines = [f"**{table.title}**", "", f"_{face_line(table.face)}_", ""]
     lines += markdown_grid(header, rows, left=len(table.keys))
     for note in _notes(table):
         lines += ["", note]
@@ -168,7 +178,7 @@ def table_latex(table: Table) -> str:
     header, rows = _printed(table)
     frame = pd.DataFrame(rows, columns=header, dtype=str)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(axis="columns", escape="latex")
-    caption = f"{table.title}. {' '.join([table.face.line() + '.', *_notes(table)])}"
+    caption = f"{table.title}. {' '.join([face_line(table.face) + '.', *_notes(table)])}"
     text = style.to_latex(
         hrules=True,
         caption=_latex_text(caption),

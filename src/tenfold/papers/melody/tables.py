@@ -23,8 +23,8 @@ from tenfold.papers.melody.results import (
     vote_test,
 )
 from tenfold.report.arms import face_of
-from tenfold.report.face import Data, Face, untrained
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
+from tenfold.report.face import Data, Face
+from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
 
 LISTENERS = "needs human listeners"
 NOTHING = Cell(exact="-")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tenfold.launcher import Cfg, Job, Outputs, main, stage
 from tenfold.papers.rco.common import net_cost
-from tenfold.report.face import untrained
-from tenfold.report.tables import Cell, Column, Row, Table, write_table
+from tenfold.report.tables import Cell, Column, Row, Table, untrained, write_table
 
 
 @stage

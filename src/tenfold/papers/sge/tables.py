@@ -19,8 +19,8 @@ from tenfold.papers.sge.results import (
     read_statistics,
 )
 from tenfold.report.arms import Arm, Arms, data_of, face_of, minus
-from tenfold.report.face import Data, Face, untrained
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
+from tenfold.report.face import Data, Face
+from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
 
 IMAGENET = Data("imagenet")
 FIRST_CHANNELS = 256  # of the first stage's blocks in the paper's nets

@@ -20,8 +20,8 @@ from tenfold.papers.sknet.results import (
     read_counts,
 )
 from tenfold.report.arms import face_of, files_of, minus
-from tenfold.report.face import COUNTED, Data, Face, untrained
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
+from tenfold.report.face import COUNTED, Data, Face
+from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
 
 IMAGENET = Data("imagenet")
 

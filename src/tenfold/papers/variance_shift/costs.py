@@ -11,8 +11,7 @@ from torch import nn
 from tenfold.launcher import Cfg, Job, Outputs, main, stage
 from tenfold.nets.build import build
 from tenfold.papers.variance_shift.results import papers_data, papers_net
-from tenfold.report.face import untrained
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
+from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
 
 CLASSES = {"CIFAR-10": 10, "CIFAR-100": 100}
 

@@ -22,8 +22,8 @@ from tenfold.papers.variance_shift.results import (
     title_of,
 )
 from tenfold.report.arms import face_of, minus
-from tenfold.report.face import Data, Face, untrained
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
+from tenfold.report.face import Data, Face
+from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
 
 KEYS = ("the paper's data", "the paper's net", "ours")
 OTHER_NET = (
