@@ -67,7 +67,7 @@ def figure_variance(statistics: Statistics, shown: Face, paths: Outputs) -> None
     panels[0].set_xticks(groups if len(groups) <= 16 else groups[7::8])
     panels[0].set(xlabel="group", ylabel="variance over positions\n(bars: mean over images, lines: sd)")
     panels[0].set_ylim(bottom=0)
-    panels[0].legend()
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     save_figure(figure, frame, paths)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.sknet.results import Arms, Attention, main_net, read_arms, read_attention
@@ -109,6 +110,8 @@ def figure_classes(cfg: Cfg, read: Attention, shown: Face, paths: Outputs) -> No
     for axes, unit in zip(panels, read.shown, strict=True):
         draw(axes, frame[frame["unit"] == unit], x="class", y="difference", arm="scale")
         axes.set(title=unit, xlabel="class", ylabel="D" if axes is panels[0] else "")
+        axes.legend().remove()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="upper right", ncols=2)
     save_figure(figure, frame, paths)
 
 
@@ -133,11 +136,18 @@ def figure_cost(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
     means = frame.groupby(["arm", "kind", "params"], sort=False)["error"].mean().reset_index()
     figure, (axes,) = new_figure(f"Error and size of all arms, {net} (after Figure 2)", shown, size=(6.6, 4.2))
     draw_points(axes, means, x="params", y="error", arm="kind")
-    for row in means.itertuples():
-        axes.annotate(str(row.arm), (row.params, row.error), xytext=(4, 4), textcoords="offset points", fontsize=6.5)
+    name_points(axes, means[["params", "error"]].to_numpy(), means["arm"])
     axes.set(xlabel="parameters", ylabel="mean top-1 error [%]")
     axes.margins(x=0.15)
     save_figure(figure, frame, paths)
+
+
+def name_points(axes: Axes, points: NDArray[np.float64], names: Iterable[str]) -> None:
+    """Names right above points, or right below where a point that has its name already is near."""
+    span = np.ptp(points, axis=0)
+    for place, (point, name) in enumerate(zip(points, names, strict=True)):
+        near = (np.abs(points[:place] - point) < (0.1 * span[0], 0.04 * span[1])).all(axis=1).any()
+        axes.annotate(name, point, xytext=(4, -9 if near else 4), textcoords="offset points", fontsize=6.5)
 
 
 if __name__ == "__main__":
