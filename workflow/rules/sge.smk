@@ -74,7 +74,8 @@ rule sge_examine:
         " --data {input.data} --weights {input.weights} --statistics {output.statistics}"
 
 
-# 3. Show where groups light up; pictures of data that may not be passed on stay private.
+# 3. Show where groups light up. Pictures of data that may not be passed on stay private, and are made when asked for:
+#    snakemake runs/real/sge/private/figure-maps.png
 rule sge_maps:
     input:
         data=sge.data,

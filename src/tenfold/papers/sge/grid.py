@@ -23,6 +23,7 @@ TABLES = (
     "table-retinanet",
 )
 FIGURES = ("figure-lengths", "figure-variance", "figure-groups")
+MAPS = "figure-maps"  # shows test images; those of a stand-in may be shown to anyone
 EXAMINED = "sge"  # the arm whose features are looked at
 
 
@@ -71,16 +72,11 @@ def first_channels(settings: Cfg) -> int:
 
 
 def targets(edition: Edition) -> list[str]:
-    """Everything that the edition ends in."""
+    """Everything that the edition ends in; the figure that shows real images is asked for by its own name."""
     tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
-    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
-    maps = [f"{edition.runs}/{maps_folder(edition)}/figure-maps.{form}" for form in FIGURE_FORMS]
-    return [*tables, *figures, *maps, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
-
-
-def maps_folder(edition: Edition) -> str:
-    """Where the figure that shows test images lies: those of a stand-in may be shown to anyone."""
-    return "figures" if edition.data_shown["stands_in_for"] else "private"
+    shown = (*FIGURES, MAPS) if edition.data_shown["stands_in_for"] else FIGURES
+    figures = [f"{edition.runs}/figures/{name}.{form}" for name in shown for form in FIGURE_FORMS]
+    return [*tables, *figures, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
 
 
 def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
