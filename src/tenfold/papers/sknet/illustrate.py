@@ -68,6 +68,7 @@ def illustrate(cfg: Cfg, job: Job, *, weights: Inputs, figure: Outputs) -> None:
         draw_curves(left, curve, x="channels", y="value", arm="scale")
         left.set(title=name, xlabel="group of channels", ylabel=f"attention in {curve['unit'].iloc[0]}")
         draw_bars_with_deviation(right, bars, [times(scale) for scale in cfg["scales"]])
+        right.tick_params(axis="x", labelsize=7)
         right.set(ylabel="D")
         frames += [curve, bars]
     save_figure(drawn, pd.concat(frames), figure)
