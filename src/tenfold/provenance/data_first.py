@@ -32,11 +32,11 @@ def make_missing_data(recorded: Iterable[Provenance], say: Callable[[str], None]
     A dry run draws stand-ins too, without which its list would be too long, but fetches nothing.
     """
     outputs = {output for provenance in recorded for output in provenance.job_of if output.startswith("data/prepared/")}
-    absent = sorted(output for output in outputs if not Path(output).exists())
+    absent = {output for output in outputs if not Path(output).exists()}
     if not absent or Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
         return
     planned = _snakemake(*sys.argv[1:], "--dry-run").stdout
-    needed = [path for path in absent if path in outputs_of(planned)]
+    needed = sorted(outputs_of(planned).intersection(absent))
     if DRY_RUN & set(sys.argv):
         for path in [path for path in needed if registry.dataset(Path(path).stem).is_foreign]:
             say(f"{path} is not here: this list has all jobs that read it; a run fetches it first, and then runs fewer")
