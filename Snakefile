@@ -8,7 +8,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from tenfold import workflow as tenfold_workflow
 from tenfold.config import EDITIONS
-from tenfold.provenance import start
+from tenfold.books import start
 
 tenfold_workflow.set_environment(sources=sys.path[0])
 house = tenfold_workflow.configured(config)

@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from tenfold.books import ledger, start
+from tenfold.books.recorded import Job, Ledger, Provenance
 from tenfold.files import sha256, write_json
-from tenfold.provenance import ledger, start
-from tenfold.provenance.recorded import Job, Ledger, Provenance
 
 PAPERS = 10
 PLATFORM = {"python": "3.11", "system": "Linux", "machine": "x86_64", "cpu": {}}

@@ -27,10 +27,10 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
-from tenfold.data.batches import image_batches
 from tenfold.launcher import Job
 from tenfold.nets.build import build
-from tenfold.training.checkpoint import Progress
+from tenfold.progress import Progress
+from tenfold.training.batches import image_batches
 from tenfold.training.compute import Compute, bf16_in_hardware, start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from tenfold.data.registry import Archive, Dataset
+from tenfold.registry import Archive, Dataset
 
 CLASSES = ["n01440764", "n01443537", "n02105855"]
 NUMBERS = {"n01440764": 2, "n01443537": 3, "n02105855": 1}  # the development kit's own order

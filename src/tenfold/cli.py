@@ -88,7 +88,7 @@ def _remote(given: argparse.Namespace) -> str:
 
 
 def _record(given: argparse.Namespace) -> int:
-    from tenfold.provenance import data_remote, index, record, rows
+    from tenfold.books import data_remote, index, record, rows
 
     if given.index:
         index.rebuild()
@@ -103,8 +103,8 @@ def _record(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from tenfold.provenance.compare import DIFFERS, compare
-    from tenfold.provenance.recorded import Ledger
+    from tenfold.books.compare import DIFFERS, compare
+    from tenfold.books.recorded import Ledger
     from tenfold.report.scoreboard import glance, read_claims
 
     edition, slugs = _papers(given)
@@ -119,7 +119,7 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _verify(_given: argparse.Namespace) -> int:
-    from tenfold.provenance.verify import verify
+    from tenfold.books.verify import verify
 
     checked, wrong, anew = verify()
     for path in anew:
@@ -131,8 +131,8 @@ def _verify(_given: argparse.Namespace) -> int:
 
 
 def _restore(given: argparse.Namespace) -> int:
-    from tenfold.provenance.data_remote import restore_data
-    from tenfold.provenance.restore import restore, restore_from
+    from tenfold.books.data_remote import restore_data
+    from tenfold.books.restore import restore, restore_from
 
     if given.data:
         print("\n".join(restore_data(_remote(given))))
@@ -142,14 +142,14 @@ def _restore(given: argparse.Namespace) -> int:
 
 
 def _gc(_given: argparse.Namespace) -> int:
-    from tenfold.provenance import ledger
+    from tenfold.books import ledger
 
     ledger.gc()
     return 0
 
 
 def _explain(given: argparse.Namespace) -> int:
-    from tenfold.provenance.explain import explain
+    from tenfold.books.explain import explain
 
     print("\n".join(explain(given.what)))
     return 0

@@ -36,7 +36,7 @@ from typing import IO, Annotated, Any, NoReturn
 from tenfold.errors import UserError, limit_of_machine
 from tenfold.faults import fault
 from tenfold.files import canonical_json, commit_file, partial_path, partials
-from tenfold.provenance import digest, records
+from tenfold.identity import digest, records
 
 Cfg = dict[str, Any]
 Input = Annotated[Path, "input"]
@@ -188,7 +188,7 @@ def _add_arguments(parser: argparse.ArgumentParser, function: Stage) -> None:
 
 
 def _run(call: _Call) -> None:
-    code = digest.of_job(call.module, call.cfg)
+    code = digest.of_job(call.module, call.stage.__name__, call.cfg)
     if call.code is not None and call.code != code:
         raise UserError(
             f"the sources of {call.module} have changed since the plan was made "

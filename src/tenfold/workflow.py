@@ -14,11 +14,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tenfold import config
-from tenfold.data import registry
+from tenfold import config, registry
 from tenfold.errors import UserError
 from tenfold.files import canonical_json
-from tenfold.provenance import digest
+from tenfold.identity import digest
 
 TABLE_FORMS = ("csv", "md", "tex", "cells.json")
 FIGURE_FORMS = ("png", "pdf", "csv")
@@ -130,15 +129,15 @@ class House:
 
     def dataset_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that prepares a dataset."""
-        return digest.of_job("tenfold.data.prepare", {})
+        return digest.of_job("tenfold.data.prepare", "prepare", {})
 
     def imagenet_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that indexes ImageNet."""
-        return digest.of_job("tenfold.data.imagenet", {})
+        return digest.of_job("tenfold.data.imagenet", "index", {})
 
     def melodies_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that prepares a corpus of melodies."""
-        return digest.of_job("tenfold.data.prepare_melodies", {})
+        return digest.of_job("tenfold.data.prepare_melodies", "prepare", {})
 
     def scoreboard_cfg(self, wildcards: Wildcards) -> str:
         """The cfg of the job that gathers the verdicts of an edition."""
@@ -146,7 +145,7 @@ class House:
 
     def scoreboard_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that gathers the verdicts."""
-        return digest.of_job("tenfold.report.scoreboard", {})
+        return digest.of_job("tenfold.report.scoreboard", "scoreboard", {})
 
 
 class Paper:
@@ -219,8 +218,8 @@ class Paper:
 
     def code(self, stage: str) -> Callable[[Wildcards], str]:
         """A params function: the digest of the code that this job runs."""
-        module = f"{self.package}.{stage.partition('.')[0]}"
-        return lambda wildcards: digest.of_job(module, self._cfg(stage, wildcards))
+        module, function = f"{self.package}.{stage.partition('.')[0]}", stage.rpartition(".")[2]
+        return lambda wildcards: digest.of_job(module, function, self._cfg(stage, wildcards))
 
     def _cfg(self, stage: str, wildcards: Wildcards) -> Cfg:
         function = getattr(self.grid, stage.rpartition(".")[2])

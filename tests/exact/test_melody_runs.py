@@ -16,7 +16,6 @@ from torch import nn
 
 from tenfold import config
 from tenfold.data import aaba
-from tenfold.data.batches import Batches
 from tenfold.data.melodies import BAR, Melodies, write
 from tenfold.errors import UserError
 from tenfold.files import read_json, sha256
@@ -27,7 +26,8 @@ from tenfold.papers.melody.layers import layers_of, sequences, window_batches, w
 from tenfold.papers.melody.measures import notes_of
 from tenfold.papers.melody.midi import midi, write_midi
 from tenfold.papers.melody.train import train
-from tenfold.training.checkpoint import Progress
+from tenfold.progress import Progress
+from tenfold.training.batches import Batches
 from tenfold.training.compute import Compute
 from tenfold.training.early_stopping import Patience, fit_until_it_rises
 

@@ -20,6 +20,8 @@ from torch import Tensor
 from tenfold.data.prepare import write_tensors
 from tenfold.data.splits import averaged, read_splits
 from tenfold.errors import UserError
+from tenfold.identity import digest
+from tenfold.identity.definitions import Definition
 from tenfold.launcher import Job
 from tenfold.nets.build import build
 from tenfold.papers.rco import grid
@@ -29,11 +31,10 @@ from tenfold.papers.rco.method import eei_anchors, kd_loss
 from tenfold.papers.rco.search import search
 from tenfold.papers.rco.students import Lab, folded, live, new_student, student_loss
 from tenfold.papers.rco.teacher import teacher
-from tenfold.provenance import digest
-from tenfold.training.checkpoint import Progress
+from tenfold.progress import Progress
 from tenfold.training.compute import Compute, start
 from tenfold.training.recipe import Recipe, build_optimiser
-from tenfold.training.seeds import below
+from tenfold.weights import below
 from tenfold.workflow import House
 
 torch.set_num_threads(1)
@@ -282,8 +283,11 @@ def test_names_of_arms_are_read_back() -> None:
 
 
 def test_the_greedy_search_concerns_its_own_stage_only() -> None:
-    stages = ("teacher", "distil", "search", "examine", "faces", "tables", "figures", "verdicts", "costs")
-    using = [name for name in stages if "tenfold.papers.rco.greedy" in digest.closure(f"tenfold.papers.rco.{name}")]
+    sources = digest.today().sources
+    stages = (("teacher", "teacher"), ("distil", "distil"), ("search", "search"), ("examine", "examine"),
+              ("tables", "tables"), ("figures", "figures"), ("verdicts", "claims"), ("costs", "costs"))  # fmt: skip
+    reached = {module: sources.reach([Definition(f"tenfold.papers.rco.{module}", stage)]) for module, stage in stages}
+    using = [module for module, found in reached.items() if any(one.module.endswith(".greedy") for one in found)]
     assert using == ["search"]
 
 

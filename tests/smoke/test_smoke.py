@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tenfold import config, workflow
-from tenfold.provenance.records import read_run_record
+from tenfold.identity.records import read_run_record
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config", "profiles", "workflow", "src", "requirements.lock")

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.data.batches import Batches, image_batches
 from tenfold.launcher import Cfg, Job, Output, main, stage
 from tenfold.measure.accuracy import evaluate, in_eval_mode
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
+from tenfold.training.batches import Batches, image_batches
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit, write_rows
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
+from tenfold.weights import save_weights
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 CFG: Cfg = {

@@ -22,8 +22,22 @@ RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 SLUGS: list[str] = config.house()["papers"]
 
 # What each part of the package may import of the others; below the parts lies what all may use.
-SHARED = {"config", "errors", "faults", "files", "launcher", "lease", "provenance", "workflow"}
+SHARED = {
+    "config",
+    "errors",
+    "faults",
+    "fetch",
+    "files",
+    "launcher",
+    "lease",
+    "progress",
+    "registry",
+    "weights",
+    "workflow",
+}
 ALLOWED = {
+    "identity": {"identity"},
+    "books": {"books", "identity", "report", "measure"},
     "data": {"data"},
     "attention": {"attention"},
     "nets": {"nets", "attention"},

@@ -14,9 +14,9 @@ import pytest
 
 from tenfold.data import cifar, images
 from tenfold.data.prepare import prepare
-from tenfold.data.registry import cfg_of, dataset
 from tenfold.errors import UserError
 from tenfold.launcher import Job
+from tenfold.registry import cfg_of, dataset
 
 PREPARE = {
     "train": ["batch_1", "batch_2"],

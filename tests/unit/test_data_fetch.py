@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
+from tenfold import fetch as module
 from tenfold.config import ROOT
-from tenfold.data import fetch as module
-from tenfold.data.fetch import fetch
-from tenfold.data.registry import Archive, Dataset
 from tenfold.errors import UserError
+from tenfold.fetch import fetch
 from tenfold.launcher import Job
+from tenfold.registry import Archive, Dataset
 
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 MEMBERS = {name: random.Random(name).randbytes(300_000) for name in ("one", "two")}
@@ -302,8 +302,8 @@ def test_a_resumed_download_that_does_not_fit_starts_afresh(server: Server, tmp_
 def test_a_killed_download_goes_on_in_the_next_run(server: Server, tmp_path: Path):
     dataset = toy(server.url("good"))
     script = (
-        "import json, sys; from pathlib import Path; from tenfold.data.fetch import fetch;"
-        "from tenfold.data.registry import Archive, Dataset; from tenfold.launcher import Job;"
+        "import json, sys; from pathlib import Path; from tenfold.fetch import fetch;"
+        "from tenfold.registry import Archive, Dataset; from tenfold.launcher import Job;"
         "fetch(Dataset('toy', '', '', False, [Archive(**json.loads(sys.argv[1]))]), Job(resume=Path('resume')))"
     )
     arguments = [sys.executable, "-c", script, json.dumps(vars(dataset.archives[0]))]

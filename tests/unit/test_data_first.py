@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tenfold.provenance.data_first import outputs_of
+from tenfold.books.data_first import outputs_of
 
 PLAN = """
 rule data_prepare:

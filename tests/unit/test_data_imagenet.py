@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from tenfold.data import imagenet, photos, registry
-from tenfold.data.batches import Batches
+from tenfold import registry
+from tenfold.data import imagenet
 from tenfold.errors import UserError
 from tenfold.files import sha256
 from tenfold.launcher import Job
+from tenfold.training import photos
+from tenfold.training.batches import Batches
 
 from ..mini_imagenet import CLASSES, PER_CLASS, VALIDATION, training_files, validation_files, write
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from tenfold import registry
 from tenfold.config import ROOT
-from tenfold.data import images, registry, shapes
+from tenfold.data import images, shapes
 from tenfold.data.prepare import prepare, write_tensors
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, sha256

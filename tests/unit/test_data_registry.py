@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tenfold import registry
 from tenfold.config import load_yaml
-from tenfold.data import registry
 from tenfold.errors import UserError
 from tenfold.files import canonical_json
 
@@ -87,7 +87,7 @@ def test_a_mistake_is_named(path: list[Any], value: Any, said: str, tmp_path: Pa
 
 def test_importing_the_registry_imports_nothing_heavy():
     script = (
-        "import sys, tenfold.data.registry as r; r.cfg_of('cifar-10');"
+        "import sys, tenfold.registry as r; r.cfg_of('cifar-10');"
         "print({'torch', 'numpy', 'pandas', 'requests'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tenfold.data import registry, shapes
+from tenfold import registry
+from tenfold.data import shapes
 
 
 def parameters(name: str, **changes: Any) -> dict[str, Any]:

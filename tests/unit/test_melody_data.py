@@ -13,7 +13,8 @@ import mido
 import numpy as np
 import pytest
 
-from tenfold.data import aaba, registry, scores
+from tenfold import registry
+from tenfold.data import aaba, scores
 from tenfold.data.melodies import BAR, CLASSES, Melodies, load, write
 from tenfold.data.prepare_melodies import folder_of, prepare
 from tenfold.errors import UserError

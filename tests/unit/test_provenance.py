@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tenfold.books import metadata, start
+from tenfold.books.compare import DIFFERS, SAME, SINGLE, WITHIN, compare_cells
+from tenfold.books.recorded import Job, Ledger, Provenance, read_provenance
 from tenfold.errors import UserError, limit_of_machine
 from tenfold.files import partials, sha256
-from tenfold.provenance import metadata, records, start
-from tenfold.provenance.compare import DIFFERS, SAME, SINGLE, WITHIN, compare_cells
-from tenfold.provenance.recorded import Job, Ledger, Provenance, read_provenance
+from tenfold.identity import records
 
 OUTPUT = "runs/small/toy/metrics/a.json"
 PLATFORM = {"python": "3.11", "system": "Linux", "machine": "x86_64", "cpu": {}}

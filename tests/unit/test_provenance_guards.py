@@ -55,6 +55,6 @@ def test_a_store_above_its_cap_is_named(tmp_path: Path, size: int, stopped: bool
 
 
 def test_record_and_guard_know_the_same_caps() -> None:
-    from tenfold.provenance import ledger
+    from tenfold.books import ledger
 
     assert ledger.CAPS == check_repository.CAPS

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from tenfold.data.registry import dataset
 from tenfold.errors import UserError
 from tenfold.launcher import Job
 from tenfold.papers.rco import faces, grid
-from tenfold.training.checkpoint import save_weights
+from tenfold.registry import dataset
+from tenfold.weights import save_weights
 from tenfold.workflow import House
 
 torch.set_num_threads(1)

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tenfold import registry
 from tenfold.data import imagenet as archives
-from tenfold.data import registry, shapes
+from tenfold.data import shapes
 from tenfold.data.images import Images
 from tenfold.data.prepare import write_tensors
 from tenfold.errors import UserError

@@ -18,7 +18,7 @@ from tenfold.measure.predictions import accuracy, logits_of
 from tenfold.nets.build import build
 from tenfold.stages.classifiers import train_classifiers
 from tenfold.training.compute import Compute
-from tenfold.training.seeds import below
+from tenfold.weights import below
 
 IMAGES = {"labels": "fine", "pixels": 8, "fit": 40, "held_out": 8, "augment": "crop_flip",
           "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}  # fmt: skip

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tenfold.data import imagenet as archives
-from tenfold.data.photos import photo_batches
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, read_json
 from tenfold.launcher import Job, Stopped
 from tenfold.stages.imagenet import evaluate_views, train_imagenet
 from tenfold.training.compute import Compute
 from tenfold.training.distributed import Team
-from tenfold.training.seeds import below
+from tenfold.training.photos import photo_batches
+from tenfold.weights import below
 
 from ..mini_imagenet import PER_CLASS, VALIDATION, write
 

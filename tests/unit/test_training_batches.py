@@ -8,8 +8,8 @@ import torch
 from scipy.stats import chisquare
 from torchvision.transforms import functional as TF
 
-from tenfold.data.batches import Batches, crop_flip, draw_crop_flip, image_batches, normalise
 from tenfold.errors import UserError
+from tenfold.training.batches import Batches, crop_flip, draw_crop_flip, image_batches, normalise
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 CPU = torch.device("cpu")

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tenfold.data.batches import normalise
 from tenfold.errors import UserError
 from tenfold.files import sha256
 from tenfold.launcher import Job
 from tenfold.measure.accuracy import evaluate
 from tenfold.training import compute as compute_module
-from tenfold.training.checkpoint import load_weights, save_weights
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute, bf16_in_hardware, start
+from tenfold.weights import load_weights, save_weights
 
 torch.set_num_threads(1)
 CPU = Compute(torch.device("cpu"), "fp32")

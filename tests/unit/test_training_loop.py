@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.data.batches import Batches
+from tenfold import progress as progress_module
 from tenfold.errors import UserError
 from tenfold.launcher import Job
-from tenfold.training import loop
-from tenfold.training.checkpoint import FitState, Progress
+from tenfold.progress import FitState, Progress
+from tenfold.training.batches import Batches
 from tenfold.training.compute import Compute
 from tenfold.training.loop import Trained, fit, write_rows
 from tenfold.training.losses import classification
@@ -319,7 +319,7 @@ def test_slow_writing_makes_checkpoints_rarer(tmp_path: Path, monkeypatch: pytes
 def test_lines_within_a_long_epoch(
     train: Callable[..., Trained], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(progress_module, "SECONDS_BETWEEN_LINES", 0.0)
     train(net(), SGD | {"epochs": 1})
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition("  step ")[2].partition("  ")[0] for line in lines] == ["1/3", "2/3", ""]

@@ -22,10 +22,9 @@ from tenfold.papers.variance_shift.common import logits_of_views, noisy, views
 from tenfold.papers.variance_shift.examine import choose_flipped, examine, flipped, load_net, probe, weights_of
 from tenfold.papers.variance_shift.method import cos2
 from tenfold.papers.variance_shift.train import train
-from tenfold.training.checkpoint import load_weights
 from tenfold.training.compute import Compute
 from tenfold.training.recipe import Recipe, build_optimiser
-from tenfold.training.seeds import below
+from tenfold.weights import below, load_weights
 from tenfold.workflow import Edition
 
 CPU = Compute(torch.device("cpu"), "fp32")

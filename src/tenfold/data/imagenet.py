@@ -20,10 +20,10 @@ from safetensors import safe_open
 from safetensors.numpy import save
 from scipy.io import loadmat
 
-from tenfold.data.fetch import MIRROR, RAW, fetch
-from tenfold.data.registry import dataset as entry_of
 from tenfold.errors import UserError
+from tenfold.fetch import MIRROR, RAW, fetch
 from tenfold.launcher import Cfg, Job, Output, main, stage
+from tenfold.registry import dataset as entry_of
 
 NAME = "imagenet"
 ARCHIVES = {"train": "ILSVRC2012_img_train.tar", "test": "ILSVRC2012_img_val.tar"}

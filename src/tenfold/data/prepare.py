@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from tenfold.data import cifar, shapes
-from tenfold.data.fetch import fetch
-from tenfold.data.registry import dataset as entry_of
 from tenfold.errors import UserError
+from tenfold.fetch import fetch
 from tenfold.files import canonical_json, sha256
 from tenfold.launcher import Cfg, Job, Output, main, stage
+from tenfold.registry import dataset as entry_of
 
 
 @stage

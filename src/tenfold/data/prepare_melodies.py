@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.data import aaba, scores
-from tenfold.data.fetch import MIRROR, RAW
 from tenfold.data.melodies import Melodies, write
-from tenfold.data.registry import dataset as entry_of
 from tenfold.data.scores import Reading
 from tenfold.errors import UserError
+from tenfold.fetch import MIRROR, RAW
 from tenfold.files import sha256, write_json
 from tenfold.launcher import Cfg, Job, Output, main, stage
+from tenfold.registry import dataset as entry_of
 
 FILES_AT_ONCE = 50  # scores read between two lines of progress
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.data.batches import normalise
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tenfold.data.batches import normalise
 from tenfold.data.imagenet import Photos
-from tenfold.data.photos import central_pixels
 from tenfold.measure.accuracy import Evaluation, in_eval_mode
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute
+from tenfold.training.photos import central_pixels
 
 
 def evaluate_photos(

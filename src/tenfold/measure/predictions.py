@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.batches import normalise
 from tenfold.data.images import Images
 from tenfold.measure.accuracy import in_eval_mode
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute
 
 BATCH = 500  # images in a forward pass without gradients

@@ -9,19 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from tenfold.data.batches import image_batches
 from tenfold.data.splits import Splits, read_splits, scaling
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Job
 from tenfold.measure.accuracy import evaluate
 from tenfold.measure.cost import cost
 from tenfold.nets.build import build
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
+from tenfold.training.batches import image_batches
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import Evaluate, fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import by_seed, write_course
+from tenfold.training.seeds import write_course
+from tenfold.weights import by_seed, save_weights
 
 Observer = Callable[[Splits, Compute], Evaluate]
 

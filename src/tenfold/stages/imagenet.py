@@ -13,22 +13,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tenfold.data.batches import normalise
 from tenfold.data.imagenet import Photos, load
-from tenfold.data.photos import central_pixels, photo_batches
 from tenfold.errors import UserError
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Job
 from tenfold.measure.accuracy import in_eval_mode
 from tenfold.measure.cost import cost
 from tenfold.nets.build import build
-from tenfold.training.checkpoint import save_weights
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute
 from tenfold.training.distributed import Team, together
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
+from tenfold.training.photos import central_pixels, photo_batches
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import by_seed, write_course
+from tenfold.training.seeds import write_course
+from tenfold.weights import by_seed, save_weights
 
 TEST_BATCH = 250  # images in a forward pass without gradients
 
@@ -52,7 +52,8 @@ def train_imagenet(
     Args:
         cfg: ``compute``, ``seeds``, ``net``, ``recipe`` (its batch is that of all processes), ``processes``, and
             ``photos``: ``size``, ``scale``, ``mean``, ``std``, where wanted ``jitter`` and ``lighting`` (see
-            `tenfold.data.photos.photo_batches`), and ``test``: one or more central views, each ``resize`` and ``size``.
+            `tenfold.training.photos.photo_batches`), and ``test``: one or more central views, each ``resize`` and
+            ``size``.
         job: what surrounds the run.
         data: the index of ImageNet.
         weights: ``seed0/<weight>``.

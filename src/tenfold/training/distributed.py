@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tenfold.errors import UserError
 from tenfold.launcher import Job
 from tenfold.lease import visible_devices
-from tenfold.training.checkpoint import FitState, Progress
+from tenfold.progress import FitState, Progress
 from tenfold.training.compute import Compute, start
 
 Result = TypeVar("Result")

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.batches import Batches
 from tenfold.errors import UserError
 from tenfold.faults import fault
-from tenfold.training.checkpoint import FitState, Progress
+from tenfold.progress import FitState, Progress
+from tenfold.training.batches import Batches
 from tenfold.training.compute import Compute
 
 Losses = Callable[[nn.Module, Any], dict[str, Tensor]]  # of a batch: the mean "loss", and other means to be noted

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tenfold.data.batches import Batches
 from tenfold.errors import UserError
 from tenfold.faults import fault
 from tenfold.files import write_text
-from tenfold.training.checkpoint import FitState, Progress
+from tenfold.progress import FitState, Progress, Reporter
+from tenfold.training.batches import Batches
 from tenfold.training.compute import Compute
 from tenfold.training.recipe import Recipe, build_optimiser
 from tenfold.training.schedules import factor
@@ -28,8 +28,6 @@ from tenfold.training.schedules import factor
 Loss = Callable[[nn.Module, Any, int], Tensor | dict[str, Tensor]]
 # model -> named numbers for the history. What it must remember (a best score so far) belongs into the model's buffers.
 Evaluate = Callable[[nn.Module], dict[str, float]]
-
-_SECONDS_BETWEEN_LINES = 60.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def fit(
     state = FitState(model, optimiser, batches, average)
     progress.begin(state)
     last_step = recipe.epochs * len(batches)
-    reporter = _Reporter(progress, title, recipe.epochs, len(batches), state.step)
+    reporter = Reporter(progress, title, recipe.epochs, len(batches), state.step)
 
     model.train()
     while state.step < last_step:
@@ -158,33 +156,6 @@ def _epoch_row(state: FitState, epoch: int) -> dict[str, Any]:
     )
     state.sums, state.examples, state.seconds = {}, 0, 0.0
     return row
-
-
-class _Reporter:
-    """Says how a fit gets on: a line for each epoch, and one a minute within long ones."""
-
-    def __init__(self, progress: Progress, title: str, epochs: int, per_epoch: int, step: int) -> None:
-        self._say = progress.job.say
-        self._title = f"{title}  " if title else ""
-        self._epochs, self._per_epoch, self._first = epochs, per_epoch, step
-        self._started = self._said = time.monotonic()
-
-    def epoch(self, state: FitState) -> None:
-        row = state.history[-1]
-        numbers = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "step", "lr"))
-        rate = state.times[-1]["examples_per_second"]
-        self._line(state, f"epoch {row['epoch']}/{self._epochs}  {numbers}  {rate:.0f} examples/s")
-
-    def step(self, state: FitState) -> None:
-        if time.monotonic() - self._said >= _SECONDS_BETWEEN_LINES:
-            epoch, step = divmod(state.step, self._per_epoch)
-            self._line(state, f"epoch {epoch + 1}/{self._epochs}  step {step}/{self._per_epoch}")
-
-    def _line(self, state: FitState, text: str) -> None:
-        self._said = time.monotonic()
-        seconds_per_step = (self._said - self._started) / (state.step - self._first)
-        left = round(seconds_per_step * (self._epochs * self._per_epoch - state.step))
-        self._say(f"{self._title}{text}  {left // 60}:{left % 60:02d} left")
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -16,9 +16,8 @@ from tenfold.papers.melody.method import Composer
 from tenfold.papers.melody.profiles import bars_of_beats
 from tenfold.papers.melody.split import split
 from tenfold.papers.melody.tunes import twinkle
-from tenfold.training.checkpoint import load_weights, save_weights
 from tenfold.training.compute import start
-from tenfold.training.seeds import below
+from tenfold.weights import below, load_weights, save_weights
 
 BEATS_PER_BAR = BAR // BEAT
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenfold import registry
 from tenfold.config import merged
-from tenfold.data import registry
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of
 
 TABLES = (

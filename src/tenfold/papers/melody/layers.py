@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from tenfold.data.batches import Batches
 from tenfold.data.melodies import CLASSES, FIRST_NOTE, NO_EVENT, Events
 from tenfold.launcher import Cfg
 from tenfold.papers.melody.method import (
@@ -28,6 +27,7 @@ from tenfold.papers.melody.method import (
     repeat_labels,
 )
 from tenfold.papers.melody.profiles import Floats, assign, clips
+from tenfold.training.batches import Batches
 
 BAR = STEPS["bar"]
 PADDED = -100  # the label of steps behind the end of a piece

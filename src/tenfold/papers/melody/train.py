@@ -25,10 +25,11 @@ from tenfold.papers.melody.layers import (
     window_losses,
 )
 from tenfold.papers.melody.split import split
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import Compute, start
 from tenfold.training.early_stopping import Patience, Stopped, fit_until_it_rises
-from tenfold.training.seeds import by_seed, under, write_course
+from tenfold.training.seeds import write_course
+from tenfold.weights import by_seed, save_weights, under
 
 
 @stage

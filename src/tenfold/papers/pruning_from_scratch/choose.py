@@ -10,7 +10,7 @@ from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.nets.build import build
 from tenfold.papers.pruning_from_scratch.common import batches, evaluation, fit_and_validation, write_course
 from tenfold.papers.pruning_from_scratch.train import rows_by_seed
-from tenfold.training.checkpoint import Progress
+from tenfold.progress import Progress
 from tenfold.training.compute import start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from tenfold.data.batches import Batches, image_batches
 from tenfold.data.images import Images
 from tenfold.launcher import Cfg
 from tenfold.measure.accuracy import Evaluation, evaluate
 from tenfold.measure.cost import WITH_AVERAGE_POOLS, Cost, cost
 from tenfold.nets.build import build
 from tenfold.nets.layers import PrunableNet
+from tenfold.training.batches import Batches, image_batches
 from tenfold.training.compute import Compute
 from tenfold.training.loop import Evaluate, write_rows
 

@@ -12,9 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tenfold.data.batches import Batches
 from tenfold.data.imagenet import Photos, held_out, load
-from tenfold.data.photos import photo_batches
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.measure.accuracy import Evaluation
@@ -34,11 +32,14 @@ from tenfold.papers.pruning_from_scratch.method import (
     zero_gates_kept,
 )
 from tenfold.papers.pruning_from_scratch.train import rows_by_seed
-from tenfold.training.checkpoint import Progress, load_weights, save_weights
+from tenfold.progress import Progress
+from tenfold.training.batches import Batches
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
+from tenfold.training.photos import photo_batches
 from tenfold.training.recipe import Recipe
+from tenfold.weights import load_weights, save_weights
 
 # Gates ------------------------------------------------------------------------------------------------------------
 

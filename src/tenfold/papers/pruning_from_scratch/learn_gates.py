@@ -19,10 +19,11 @@ from tenfold.papers.pruning_from_scratch.common import (
     write_course,
 )
 from tenfold.papers.pruning_from_scratch.method import GatedNet, GateKeeper, non_zero_fraction, sparsity_penalty
-from tenfold.training.checkpoint import Progress, load_weights, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import Loss, fit
 from tenfold.training.recipe import Recipe
+from tenfold.weights import load_weights, save_weights
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 

@@ -16,11 +16,12 @@ from tenfold.papers.pruning_from_scratch.common import (
     net_cost,
     write_course,
 )
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
+from tenfold.weights import save_weights
 
 
 @stage

@@ -19,7 +19,7 @@ from tenfold.papers.pruning_from_scratch.method import (
     uniform_widths,
     zero_gates_kept,
 )
-from tenfold.training.checkpoint import load_weights
+from tenfold.weights import load_weights
 
 
 @stage

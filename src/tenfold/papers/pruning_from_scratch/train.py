@@ -14,11 +14,12 @@ from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.nets.build import build
 from tenfold.papers.pruning_from_scratch.common import accuracy_on, batches, by_seed, evaluation, net_cost, write_course
 from tenfold.papers.pruning_from_scratch.method import scratch_b_epochs
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
+from tenfold.weights import save_weights
 
 
 @stage

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.batches import Batches, crop_flip, draw_crop_flip, normalise
 from tenfold.data.images import Images
 from tenfold.launcher import Cfg
 from tenfold.measure.cost import Cost, cost
 from tenfold.nets.build import build
+from tenfold.training.batches import Batches, crop_flip, draw_crop_flip, normalise
 
 
 def indexed_batches(images: Cfg, split: Images, batch_size: int, seed: int, device: torch.device) -> Batches:

@@ -22,9 +22,10 @@ from tenfold.papers.rco.students import (
     report,
     train_stage,
 )
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import start
-from tenfold.training.seeds import by_seed, under, write_course
+from tenfold.training.seeds import write_course
+from tenfold.weights import by_seed, save_weights, under
 
 
 @stage

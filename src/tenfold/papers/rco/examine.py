@@ -12,17 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import vector_to_parameters
 
-from tenfold.data.batches import normalise
 from tenfold.data.images import Images
 from tenfold.data.splits import read_splits
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.measure.predictions import BATCH
 from tenfold.nets.build import build
-from tenfold.training.checkpoint import load_weights
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import write_rows
-from tenfold.training.seeds import below
+from tenfold.weights import below, load_weights
 
 
 @stage

@@ -28,11 +28,12 @@ from tenfold.nets.build import build
 from tenfold.papers.rco.common import WithFeatures, indexed_batches
 from tenfold.papers.rco.method import anchor_at, eei_anchors, frozen, mimic_loss
 from tenfold.papers.rco.students import courses
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import Loss, fit
 from tenfold.training.recipe import Recipe
 from tenfold.training.seeds import write_course
+from tenfold.weights import save_weights
 
 PEOPLE, PICTURES = 40, 10
 WIDTH, HEIGHT = 92, 112  # of the originals; blocks of 4 x 4 pixels are averaged

@@ -13,9 +13,10 @@ from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.papers.rco.greedy import greedy_route
 from tenfold.papers.rco.students import Lab, Stage, courses, measure, new_student, report, train_stage
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import start
-from tenfold.training.seeds import by_seed, under, write_course
+from tenfold.training.seeds import write_course
+from tenfold.weights import by_seed, save_weights, under
 
 
 @stage

@@ -20,12 +20,12 @@ from tenfold.measure.predictions import accuracy, logits_of
 from tenfold.nets.build import build
 from tenfold.papers.rco.common import WithFeatures, indexed_batches, net_cost
 from tenfold.papers.rco.method import anchor_at, eei_anchors, frozen, hint_loss, kd_loss, kl_divergence, regressor
-from tenfold.training.checkpoint import Progress, load_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import Compute
 from tenfold.training.loop import Loss, Trained, fit
 from tenfold.training.losses import top1
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import below
+from tenfold.weights import below, load_weights
 
 # (images, their indices) -> logits (B, K) and features, both float32 and without gradient.
 Target = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -13,12 +13,13 @@ from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.measure.predictions import accuracy, logits_of, predict
 from tenfold.nets.build import build
 from tenfold.papers.rco.common import WithFeatures, indexed_batches, net_cost
-from tenfold.training.checkpoint import Progress, save_weights
+from tenfold.progress import Progress
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import by_seed, under, write_course
+from tenfold.training.seeds import write_course
+from tenfold.weights import by_seed, save_weights, under
 
 
 @stage

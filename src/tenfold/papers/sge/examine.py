@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.batches import normalise
 from tenfold.data.splits import read_splits, scaling
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
@@ -20,9 +19,9 @@ from tenfold.measure.accuracy import in_eval_mode
 from tenfold.measure.predictions import BATCH
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import branch_end, build, stage_ends
-from tenfold.training.checkpoint import load_weights
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute, start
-from tenfold.training.seeds import below
+from tenfold.weights import below, load_weights
 
 QUANTILES = (0.1, 0.5, 0.9, 0.99)
 
@@ -125,7 +124,7 @@ class TestImages:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels, uint8 (B, H, W, 3), and labels, int64 (B,), in order."""
         if self._view is not None:
-            from tenfold.data.photos import central_pixels
+            from tenfold.training.photos import central_pixels
 
             yield from central_pixels(self._photos, BATCH, self._view["resize"], self._view["size"])
         else:

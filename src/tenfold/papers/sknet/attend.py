@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.data.batches import normalise
 from tenfold.data.images import Images
 from tenfold.data.splits import read_splits, scaling
 from tenfold.files import write_json
@@ -18,9 +17,9 @@ from tenfold.measure.accuracy import in_eval_mode
 from tenfold.measure.predictions import BATCH
 from tenfold.papers.sknet.method import attention_difference, attention_weights
 from tenfold.papers.sknet.nets import build_net, selective_kernels
-from tenfold.training.checkpoint import load_weights
+from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute, start
-from tenfold.training.seeds import below
+from tenfold.weights import below, load_weights
 
 POINTS = 16  # groups of consecutive channels that a curve has a point for, as in Figure 3
 

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tenfold.data.photos import central_view
 from tenfold.data.splits import averaged, scaling
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
@@ -21,9 +20,9 @@ from tenfold.papers.sknet.figures import draw_bars_with_deviation, times
 from tenfold.papers.sknet.nets import build_net
 from tenfold.report.face import Data, Face
 from tenfold.report.figures import draw_curves, new_figure, save_figure
-from tenfold.training.checkpoint import load_weights
 from tenfold.training.compute import Compute, start
-from tenfold.training.seeds import below
+from tenfold.training.photos import central_view
+from tenfold.weights import below, load_weights
 
 FOLDER = "imagenet-sample"
 SIDE = 224  # of a photograph's middle before it is shrunk to what the net was trained on

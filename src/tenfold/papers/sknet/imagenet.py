@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from tenfold.data.imagenet import load
-from tenfold.data.photos import central_pixels
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.papers.sknet.attend import rows_of, zoomed
 from tenfold.papers.sknet.nets import build_net
 from tenfold.stages.imagenet import TEST_BATCH, train_imagenet
-from tenfold.training.checkpoint import load_weights
 from tenfold.training.compute import start
+from tenfold.training.photos import central_pixels
+from tenfold.weights import load_weights
 
 
 @stage

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.batches import image_batches
 from tenfold.data.images import Images
 from tenfold.data.splits import scaling
 from tenfold.launcher import Cfg
 from tenfold.nets.build import build
 from tenfold.papers.variance_shift.method import insert_noise
+from tenfold.training.batches import image_batches
 from tenfold.training.compute import Compute
 
 

@@ -19,9 +19,8 @@ from tenfold.measure.predictions import accuracy
 from tenfold.nets.build import build
 from tenfold.papers.variance_shift.common import logits_of_views, noisy, views
 from tenfold.papers.variance_shift.method import LayerShift, adjust, cos2, readjust, watched
-from tenfold.training.checkpoint import load_weights
 from tenfold.training.compute import Compute, start
-from tenfold.training.seeds import below
+from tenfold.weights import below, load_weights
 
 CLASSES = 2  # whose flipped images are shown, as in Fig. 6
 

@@ -11,7 +11,7 @@ An *arm* is a place of noise and its rate.
 
 from __future__ import annotations
 
-from tenfold.data import registry
+from tenfold import registry
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
 
 TABLES = (

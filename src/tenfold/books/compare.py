@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tenfold.books.recorded import Ledger, Provenance, is_of_times
 from tenfold.files import read_json, sha256
-from tenfold.provenance.recorded import Ledger, Provenance, is_of_times
-from tenfold.provenance.records import read_run_record
+from tenfold.identity.records import read_run_record
 
 SAME, WITHIN, DIFFERS, SINGLE = "same bytes", "same within seed spread", "differs", "one seed: not judged"
 Cell = dict[str, Any]

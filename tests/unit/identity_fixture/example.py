@@ -24,7 +24,7 @@ def double(x: int, *rest: int, scale: float = 2.0, **options: object) -> str:
     try:
         match rest:
             case []:
-                return f"{x * 2:>{4}} {x:>4} {'a' 'b'!r} {x=}"
+                return f"{x * 2:>{4}} {x:>4} {'ab'!r} {x=}"
             case [first, *_] if first > 0:
                 return rf"\d{first:{x}.{x}}"
             case _:

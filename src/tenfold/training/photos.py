@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transform
 
-from tenfold.data.batches import Batches, normalise
 from tenfold.data.imagenet import Photos
+from tenfold.training.batches import Batches, normalise
 
 DECODERS = 8  # threads that decode; they do not change what comes out
 TRIES = 10  # crops that are drawn before the central one is taken, as in torchvision

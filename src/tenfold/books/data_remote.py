@@ -10,10 +10,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tenfold.data import registry
+from tenfold import registry
+from tenfold.books.ledger import dvc
 from tenfold.errors import UserError
 from tenfold.files import sha256, write_text
-from tenfold.provenance.ledger import dvc
 from tenfold.workflow import prepared
 
 FOLDER = Path("data")

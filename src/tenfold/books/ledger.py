@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
+from tenfold.books.recorded import Ledger, ledgers
 from tenfold.errors import UserError
 from tenfold.files import copy_whole, write_text
-from tenfold.provenance.recorded import Ledger, ledgers
 
 TOP, STORE = Path("dvc.yaml"), Path("store")
 MEGABYTE = 1000**2

@@ -11,12 +11,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tenfold.books import metadata
+from tenfold.books.data_first import is_nested, make_missing_data
+from tenfold.books.recorded import Job, Ledger, Provenance, ledgers, stays_here
 from tenfold.errors import UserError, limit_of_machine
 from tenfold.files import read_json, sha256, write_json
-from tenfold.provenance import metadata
-from tenfold.provenance.data_first import is_nested, make_missing_data
-from tenfold.provenance.recorded import Job, Ledger, Provenance, ledgers, stays_here
-from tenfold.provenance.records import made_here
+from tenfold.identity.records import made_here
 
 OWN = metadata.FOLDER / "tenfold"
 LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored"

@@ -13,14 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tenfold import workflow
-from tenfold.data import registry
+from tenfold import registry, workflow
+from tenfold.books import index, ledger, metadata
+from tenfold.books.recorded import CFG, Job, Ledger, Provenance, is_of_times, platform_name, stays_here
 from tenfold.errors import UserError
 from tenfold.faults import fault
 from tenfold.files import canonical_json, copy_whole, sha256
-from tenfold.provenance import index, ledger, metadata
-from tenfold.provenance.recorded import CFG, Job, Ledger, Provenance, is_of_times, platform_name, stays_here
-from tenfold.provenance.records import read_run_record
+from tenfold.identity.records import read_run_record
 
 SOURCES = ("Snakefile", "config", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow")
 RECORDED_FOLDERS = ("tables", "figures")

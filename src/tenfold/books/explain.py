@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tenfold.books.recorded import RESULTS, Ledger, ledgers
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, read_json, sha256
-from tenfold.provenance import digest
-from tenfold.provenance.recorded import RESULTS, Ledger, ledgers
-from tenfold.provenance.records import read_run_record
+from tenfold.identity import digest
+from tenfold.identity.records import read_run_record
 
 TABLE_SUFFIXES = (".cells.json", ".csv", ".md", ".tex")
 
@@ -24,6 +24,7 @@ class Origin:
     source: str
     rule: str
     module: str
+    stage: str
     cfg: dict[str, Any]
     code: str
     seeds: list[int]
@@ -101,7 +102,7 @@ def _lineage(path: Path, indent: str, seen: set[str], *, deep: bool = True) -> I
     if origin is None:
         yield f"{indent}{name}: nothing is known of how it was made"
         return
-    today = digest.of_job(origin.module, origin.cfg)
+    today = digest.of_job(origin.module, origin.stage, origin.cfg)
     code = origin.code + (" (today's)" if today == origin.code else f" (today's is {today})")
     facts = {
         "sha256": origin.checksum or "measured times have none",
@@ -131,15 +132,15 @@ def _origin(path: Path) -> Origin | None:
         job = provenance.job_of.get(name) if provenance else None
         if provenance is not None and job is not None and (found is None or job.outputs[name] in (None, found)):
             return Origin(
-                _commit(book), job.rule, job.module, job.cfg, job.code, job.seeds, job.inputs, job.outputs[name],
-                provenance.platforms[job.platform], job.shell_command,
+                _commit(book), job.rule, job.module, job.stage, job.cfg, job.code, job.seeds, job.inputs,
+                job.outputs[name], provenance.platforms[job.platform], job.shell_command,
             )  # fmt: skip
     run = read_run_record(path)
     if run is None or (found is not None and run["sha256"] != found):
         return None
     source = "made here, not on record"
-    return Origin(source, run["stage"], run["module"], run["cfg"], run["code"], run["seeds"], run["inputs"],
-                  run["sha256"], run["platform"], "")  # fmt: skip
+    return Origin(source, run["stage"], run["module"], run["stage"], run["cfg"], run["code"], run["seeds"],
+                  run["inputs"], run["sha256"], run["platform"], "")  # fmt: skip
 
 
 def _commit(book: Ledger) -> str:

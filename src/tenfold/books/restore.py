@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tenfold.books import ledger, start
+from tenfold.books.recorded import RESULTS, Ledger, Provenance, ledgers, parse_provenance, stays_here
+from tenfold.books.verify import verify
 from tenfold.errors import UserError
 from tenfold.files import copy_whole, sha256
-from tenfold.provenance import ledger, start
-from tenfold.provenance.recorded import RESULTS, Ledger, Provenance, ledgers, parse_provenance, stays_here
-from tenfold.provenance.records import made_here
-from tenfold.provenance.verify import verify
+from tenfold.identity.records import made_here
 
 
 def restore() -> list[str]:

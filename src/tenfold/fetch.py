@@ -17,11 +17,11 @@ from pathlib import Path
 
 import requests
 
-from tenfold.data.registry import Archive, Dataset
 from tenfold.errors import UserError
 from tenfold.faults import fault
 from tenfold.files import commit_file
 from tenfold.launcher import Job
+from tenfold.registry import Archive, Dataset
 
 RAW = Path("data/raw")
 MIRROR = "TENFOLD_MIRROR"

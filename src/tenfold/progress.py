@@ -25,23 +25,32 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tenfold.data.batches import Batches
 from tenfold.errors import UserError
 from tenfold.faults import fault
 from tenfold.files import partial_path, written_whole
 from tenfold.launcher import Job, Stopped
+from tenfold.weights import Tensors, below, copied, on_cpu, under
 
 CHECKPOINT_SECONDS = 30.0
+SECONDS_BETWEEN_LINES = 60.0
 WRITING_SHARE = 0.05  # of the time, at most, goes into writing checkpoints
 
-Tensors = dict[str, Tensor]
+
+class Resumable(Protocol):
+    """What has a state to go back to, such as `tenfold.training.batches.Batches`."""
+
+    def state(self) -> Tensors:
+        """Everything that what comes next depends on."""
+
+    def restore(self, state: Tensors) -> None:
+        """Goes back to a state."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class FitState:
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
-    batches: Batches
+    batches: Resumable
     average: nn.Module | None = None
     step: int = 0
     sums: Tensors = field(default_factory=dict)
@@ -88,18 +97,18 @@ class FitState:
         numbers: dict[str, dict[str, Any]] = {}
         tensors: Tensors = {}
         for index, values in optimiser["state"].items():
-            tensors |= _under(f"optimiser/{index}", {k: v for k, v in values.items() if isinstance(v, Tensor)})
+            tensors |= under(f"optimiser/{index}", {k: v for k, v in values.items() if isinstance(v, Tensor)})
             numbers[str(index)] = {k: v for k, v in values.items() if not isinstance(v, Tensor)}
-        tensors |= _under("model", self.model.state_dict())
-        tensors |= _under("batches", self.batches.state())
-        tensors |= _under("sums", self.sums)
+        tensors |= under("model", self.model.state_dict())
+        tensors |= under("batches", self.batches.state())
+        tensors |= under("sums", self.sums)
         tensors["random/cpu"] = torch.get_rng_state()
         if torch.cuda.is_initialized():
             tensors["random/cuda"] = torch.cuda.get_rng_state()
         if self.average is not None:
-            tensors |= _under("average", self.average.state_dict())
+            tensors |= under("average", self.average.state_dict())
         for epoch, weights in self.kept.items():
-            tensors |= _under(f"kept/{epoch}", weights)
+            tensors |= under(f"kept/{epoch}", weights)
         facts = {
             "step": self.step,
             "examples": self.examples,
@@ -110,22 +119,22 @@ class FitState:
             "sums": list(self.sums),
             "optimiser": {"numbers": numbers, "groups": optimiser["param_groups"]},
         }
-        return Saved(json.loads(json.dumps(facts)), {name: _on_cpu(tensor) for name, tensor in tensors.items()})
+        return Saved(json.loads(json.dumps(facts)), {name: on_cpu(tensor) for name, tensor in tensors.items()})
 
     def restore(self, saved: Saved) -> None:
         """Goes back to a saved state."""
         facts, tensors = saved.facts, saved.tensors
         self.step, self.examples, self.seconds = facts["step"], facts["examples"], facts["seconds"]
         self.history, self.times = list(facts["history"]), list(facts["times"])
-        self.kept = {epoch: _below(f"kept/{epoch}", tensors) for epoch in facts["kept"]}
-        self.model.load_state_dict(_below("model", tensors))
+        self.kept = {epoch: below(f"kept/{epoch}", tensors) for epoch in facts["kept"]}
+        self.model.load_state_dict(below("model", tensors))
         self._restore_optimiser(facts["optimiser"], tensors)
-        self.batches.restore(_below("batches", tensors))
+        self.batches.restore(below("batches", tensors))
         device = next(self.model.parameters()).device
-        sums = _below("sums", tensors)
+        sums = below("sums", tensors)
         self.sums = {name: sums[name].to(device, copy=True) for name in facts["sums"]}
         if self.average is not None:
-            self.average.load_state_dict(_below("average", tensors))
+            self.average.load_state_dict(below("average", tensors))
         torch.set_rng_state(tensors["random/cpu"])
         if "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"])
@@ -134,7 +143,7 @@ class FitState:
         parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for index, numbers in facts["numbers"].items():
-            values = _below(f"optimiser/{index}", tensors)
+            values = below(f"optimiser/{index}", tensors)
             state[int(index)] = numbers | {k: _laid_out_as(parameters[int(index)], v) for k, v in values.items()}
         self.optimiser.load_state_dict({"state": state, "param_groups": facts["groups"]})
 
@@ -178,7 +187,7 @@ class Progress:
         The states of its fits are dropped.
         """
         self.results[part] = json.loads(json.dumps(result))
-        self.weights[part] = _copied(weights or {})
+        self.weights[part] = copied(weights or {})
         self._fits, self._entered = [], 0
         self._write(None)
         if self.job.stop_requested:
@@ -224,9 +233,9 @@ class Progress:
         }
         tensors: Tensors = {}
         for index, weights in enumerate(self.weights.values()):
-            tensors |= _under(f"weights/{index}", weights)
+            tensors |= under(f"weights/{index}", weights)
         for index, fit in enumerate(fits):
-            tensors |= _under(f"fits/{index}", fit.tensors)
+            tensors |= under(f"fits/{index}", fit.tensors)
         _write_whole(self.job.resume, save(tensors, {"tenfold": json.dumps(facts)}))
         self._written = time.monotonic()
         self._writing_seconds = self._written - started
@@ -243,27 +252,37 @@ class Progress:
         _check_identity(path, facts["identity"], self.job.identity)
         for index, (part, result) in enumerate(facts["results"]):
             self.results[part] = result
-            self.weights[part] = _below(f"weights/{index}", tensors)
-        self._fits = [Saved(fit, _below(f"fits/{index}", tensors)) for index, fit in enumerate(facts["fits"])]
+            self.weights[part] = below(f"weights/{index}", tensors)
+        self._fits = [Saved(fit, below(f"fits/{index}", tensors)) for index, fit in enumerate(facts["fits"])]
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor], facts: dict[str, Any] | None = None) -> None:
-    """Writes weights as a safetensors file: equal content, equal bytes.
+class Reporter:
+    """Says how a fit gets on: a line for each epoch, and one a minute within long ones."""
 
-    Args:
-        path: where.
-        weights: a net's state_dict, or any named tensors.
-        facts: what else belongs to them, as JSON.
-    """
-    # One metadata key only: safetensors writes several of them in random order.
-    metadata = {"tenfold": json.dumps(facts, sort_keys=True)} if facts else None
-    with written_whole(path) as partial:
-        partial.write_bytes(save(_copied(weights), metadata))
+    def __init__(self, progress: Progress, title: str, epochs: int, per_epoch: int, step: int) -> None:
+        self._say = progress.job.say
+        self._title = f"{title}  " if title else ""
+        self._epochs, self._per_epoch, self._first = epochs, per_epoch, step
+        self._started = self._said = time.monotonic()
 
+    def epoch(self, state: FitState) -> None:
+        """Says how the epoch that has just ended went."""
+        row = state.history[-1]
+        numbers = "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k not in ("epoch", "step", "lr"))
+        rate = state.times[-1]["examples_per_second"]
+        self._line(state, f"epoch {row['epoch']}/{self._epochs}  {numbers}  {rate:.0f} examples/s")
 
-def load_weights(path: Path) -> Tensors:
-    """The tensors of a safetensors file, on the CPU."""
-    return load_file(path)
+    def step(self, state: FitState) -> None:
+        """Says where the fit is, if it is long since the last line."""
+        if time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
+            epoch, step = divmod(state.step, self._per_epoch)
+            self._line(state, f"epoch {epoch + 1}/{self._epochs}  step {step}/{self._per_epoch}")
+
+    def _line(self, state: FitState, text: str) -> None:
+        self._said = time.monotonic()
+        seconds_per_step = (self._said - self._started) / (state.step - self._first)
+        left = round(seconds_per_step * (self._epochs * self._per_epoch - state.step))
+        self._say(f"{self._title}{text}  {left // 60}:{left % 60:02d} left")
 
 
 def _check_identity(path: Path, written: dict[str, str], now: dict[str, str]) -> None:
@@ -292,24 +311,6 @@ def _remove_partial_files(path: Path) -> None:
     pattern = partial_path(path).name.replace(str(os.getpid()), "*")
     for partial in path.parent.glob(pattern):
         partial.unlink(missing_ok=True)
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    start = prefix + "/"
-    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-
-
-def _on_cpu(tensor: Tensor) -> Tensor:
-    """A copy of its own in main memory, in the order of its indices, as safetensors wants it."""
-    return tensor.detach().to("cpu", copy=True).contiguous()
-
-
-def _copied(tensors: Mapping[str, Tensor]) -> Tensors:
-    return {name: _on_cpu(tensor) for name, tensor in tensors.items()}
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

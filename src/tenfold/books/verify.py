@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from tenfold.books.recorded import Ledger, Provenance, ledgers
 from tenfold.files import sha256
-from tenfold.provenance.recorded import Ledger, Provenance, ledgers
-from tenfold.provenance.records import read_run_record
+from tenfold.identity.records import read_run_record
 
 
 def verify() -> tuple[int, list[str], list[str]]:

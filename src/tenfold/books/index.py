@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from tenfold import config
+from tenfold.books import ledger
+from tenfold.books.recorded import RESULTS, SCOREBOARD, Ledger
 from tenfold.errors import UserError
 from tenfold.files import sha256, write_text
-from tenfold.provenance import ledger
-from tenfold.provenance.recorded import RESULTS, SCOREBOARD, Ledger
 
 README = Path("README.md")
 BLOCK = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", flags=re.DOTALL)

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tenfold.data import registry
-from tenfold.provenance.recorded import Provenance
+from tenfold import registry
+from tenfold.books.recorded import Provenance
 
 NESTED = "TENFOLD_NESTED"  # set for the Snakemakes that are started here
 DRY_RUN = {"-n", "--dry-run", "--dryrun"}

@@ -1,0 +1,86 @@
+"""The code digest of a job: changes when the definitions that its stage reaches change, and not otherwise.
+
+It covers the stage's function and all that this names (`tenfold.identity.definitions`), the families of nets that the
+cfg names, and the pinned versions of the third-party packages that these definitions use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tenfold.identity.definitions import PACKAGE, Definition, Sources
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# Import names that differ from the name of the package that brings them.
+DISTRIBUTIONS = {"yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib"}
+
+
+class Code:
+    """The sources of a checkout and the versions that its lock file pins."""
+
+    def __init__(self, root: Path) -> None:
+        self.sources = Sources(root / "src")
+        self._lock = root / "requirements.lock"
+        self.of_roots = cache(self._of_roots)
+        self._pins = cache(self._read_pins)
+
+    def of_job(self, module: str, stage: str, cfg: dict[str, Any]) -> str:
+        """The digest of a job: 16 hexadecimal digits."""
+        return self.of_roots(roots(module, stage, cfg))
+
+    def _of_roots(self, of: tuple[Definition, ...]) -> str:
+        packages = sorted(self.pin(package) for package in self.sources.packages(of))
+        return hashlib.sha256("\n".join([self.sources.digest(of), *packages]).encode()).hexdigest()[:16]
+
+    def pin(self, package: str) -> str:
+        """A package with the version that the lock file gives it, such as ``numpy==2.4.6``."""
+        name = DISTRIBUTIONS.get(package, package).lower().replace("_", "-")
+        return f"{name}=={self._pins().get(name, 'unpinned')}"
+
+    def _read_pins(self) -> dict[str, str]:
+        text = self._lock.read_text(encoding="utf-8")
+        pins: dict[str, list[str]] = {}
+        for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, flags=re.MULTILINE):
+            pins.setdefault(name.lower().replace("_", "-"), []).append(version)
+        return {name: " or ".join(versions) for name, versions in pins.items()}
+
+
+def roots(module: str, stage: str, cfg: dict[str, Any]) -> tuple[Definition, ...]:
+    """Where a job's code begins: its stage, and the families of nets that its cfg names.
+
+    Nets are imported by name, which the stage does not show; ``family`` keys anywhere in the cfg name modules below
+    ``tenfold.nets``.
+    """
+    families = sorted(set(_values_of("family", cfg)))
+    nets = [Definition(f"{PACKAGE}.nets.{family}", name) for family in families for name in ("NAMES", "build")]
+    return (Definition(module, stage), *nets)
+
+
+@cache
+def today() -> Code:
+    """The code of this checkout."""
+    return Code(ROOT)
+
+
+def of_job(module: str, stage: str, cfg: dict[str, Any]) -> str:
+    """The digest of a job by the code of this checkout."""
+    return today().of_job(module, stage, cfg)
+
+
+def _values_of(key: str, value: Any) -> Iterator[str]:
+    """All values of a key, at any depth."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == key and isinstance(item, str):
+                yield item
+            else:
+                yield from _values_of(key, item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _values_of(key, item)
