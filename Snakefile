@@ -15,7 +15,7 @@ house = tenfold_workflow.configured(config)
 
 # One run at a time; restored files that are the recorded ones count as made here.
 if workflow.is_main_process:
-    start.begin(workflow.workflow_settings.persistence_backend.name.lower())
+    start.begin(workflow.workflow_settings.persistence_backend.name.lower(), house)
 
 
 onstart:

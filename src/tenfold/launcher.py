@@ -37,6 +37,7 @@ from tenfold.errors import UserError, limit_of_machine
 from tenfold.faults import fault
 from tenfold.files import canonical_json, commit_file, partial_path, partials
 from tenfold.identity import digest, records
+from tenfold.identity.equivalences import representative
 
 Cfg = dict[str, Any]
 Input = Annotated[Path, "input"]
@@ -189,10 +190,10 @@ def _add_arguments(parser: argparse.ArgumentParser, function: Stage) -> None:
 
 def _run(call: _Call) -> None:
     code = digest.of_job(call.module, call.stage.__name__, call.cfg)
-    if call.code is not None and call.code != code:
+    if call.code is not None and call.code != representative(code):
         raise UserError(
             f"the sources of {call.module} have changed since the plan was made "
-            f"(digest {call.code} then, {code} now): start again"
+            f"(digest {call.code} then, {representative(code)} now): start again"
         )
     outputs = call.paths("output")
     if call.log is not None:
@@ -200,7 +201,7 @@ def _run(call: _Call) -> None:
         call.log.write_text("")
     job = Job(
         resume=resume_path(outputs[0]),
-        identity={"cfg": canonical_json(call.cfg), "code": code},
+        identity={"cfg": canonical_json(call.cfg), "code": representative(code)},
         log=call.log,
         name=_job_name(outputs[0]),
     )

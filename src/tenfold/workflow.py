@@ -17,7 +17,8 @@ from typing import Any
 from tenfold import config, registry
 from tenfold.errors import UserError
 from tenfold.files import canonical_json
-from tenfold.identity import digest
+from tenfold.identity.digest import of_job
+from tenfold.identity.equivalences import representative
 
 TABLE_FORMS = ("csv", "md", "tex", "cells.json")
 FIGURE_FORMS = ("png", "pdf", "csv")
@@ -91,6 +92,11 @@ def prepared(name: str) -> str:
     return f"data/prepared/{name}.safetensors"
 
 
+def code_of(module: str, stage: str, cfg: Cfg) -> str:
+    """The identity of a job's code: the digest of what its stage reaches, or of what a replay has shown to be equal."""
+    return representative(of_job(module, stage, cfg))
+
+
 class House:
     """The configured project, as the Snakefile sees it."""
 
@@ -129,15 +135,15 @@ class House:
 
     def dataset_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that prepares a dataset."""
-        return digest.of_job("tenfold.data.prepare", "prepare", {})
+        return code_of("tenfold.data.prepare", "prepare", {})
 
     def imagenet_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that indexes ImageNet."""
-        return digest.of_job("tenfold.data.imagenet", "index", {})
+        return code_of("tenfold.data.imagenet", "index", {})
 
     def melodies_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that prepares a corpus of melodies."""
-        return digest.of_job("tenfold.data.prepare_melodies", "prepare", {})
+        return code_of("tenfold.data.prepare_melodies", "prepare", {})
 
     def scoreboard_cfg(self, wildcards: Wildcards) -> str:
         """The cfg of the job that gathers the verdicts of an edition."""
@@ -145,7 +151,7 @@ class House:
 
     def scoreboard_code(self, wildcards: Wildcards) -> str:
         """The code digest of the job that gathers the verdicts."""
-        return digest.of_job("tenfold.report.scoreboard", "scoreboard", {})
+        return code_of("tenfold.report.scoreboard", "scoreboard", {})
 
 
 class Paper:
@@ -219,7 +225,7 @@ class Paper:
     def code(self, stage: str) -> Callable[[Wildcards], str]:
         """A params function: the digest of the code that this job runs."""
         module, function = f"{self.package}.{stage.partition('.')[0]}", stage.rpartition(".")[2]
-        return lambda wildcards: digest.of_job(module, function, self._cfg(stage, wildcards))
+        return lambda wildcards: code_of(module, function, self._cfg(stage, wildcards))
 
     def _cfg(self, stage: str, wildcards: Wildcards) -> Cfg:
         function = getattr(self.grid, stage.rpartition(".")[2])

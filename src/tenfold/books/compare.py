@@ -9,6 +9,7 @@ from typing import Any
 
 from tenfold.books.recorded import Ledger, Provenance, is_of_times
 from tenfold.files import read_json, sha256
+from tenfold.identity.equivalences import representative
 from tenfold.identity.records import read_run_record
 
 SAME, WITHIN, DIFFERS, SINGLE = "same bytes", "same within seed spread", "differs", "one seed: not judged"
@@ -94,7 +95,7 @@ def _circumstances(provenance: Provenance, changed: list[str]) -> tuple[bool, bo
         seen.add(output)
         if run is not None:
             same_platform &= run["platform"] == provenance.platforms[job.platform]
-            same_work &= (run["cfg"], run["code"]) == (job.cfg, job.code)
+            same_work &= run["cfg"] == job.cfg and representative(run["code"]) == representative(job.code)
         waiting += job.inputs
     return same_platform, same_work
 

@@ -12,6 +12,7 @@ from tenfold.books.recorded import RESULTS, Ledger, ledgers
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, read_json, sha256
 from tenfold.identity import digest
+from tenfold.identity.equivalences import replayed_at, representative
 from tenfold.identity.records import read_run_record
 
 TABLE_SUFFIXES = (".cells.json", ".csv", ".md", ".tex")
@@ -31,7 +32,6 @@ class Origin:
     inputs: dict[str, str | None]
     checksum: str | None
     platform: dict[str, Any]
-    command: str
 
 
 def explain(asked: str) -> list[str]:
@@ -102,17 +102,15 @@ def _lineage(path: Path, indent: str, seen: set[str], *, deep: bool = True) -> I
     if origin is None:
         yield f"{indent}{name}: nothing is known of how it was made"
         return
-    today = digest.of_job(origin.module, origin.stage, origin.cfg)
-    code = origin.code + (" (today's)" if today == origin.code else f" (today's is {today})")
     facts = {
         "sha256": origin.checksum or "measured times have none",
         "rule": f"{origin.rule} ({origin.module})",
         "cfg": canonical_json(origin.cfg),
         "seeds": " ".join(map(str, origin.seeds)),
-        "code": code,
+        "code": f"{origin.code} ({_beside_today(origin)})",
         "record": origin.source,
         "platform": canonical_json(origin.platform),
-        "command": origin.command,
+        "command": f"snakemake --force {name}",
     }
     yield f"{indent}{name}"
     yield from (f"{indent}  {fact:9} {text}" for fact, text in facts.items() if text)
@@ -121,6 +119,19 @@ def _lineage(path: Path, indent: str, seen: set[str], *, deep: bool = True) -> I
     if deep:
         for source in sorted(origin.inputs):
             yield from _lineage(Path(source), indent + "  ", seen)
+
+
+def _beside_today(origin: Origin) -> str:
+    """How the code that made a file stands to today's."""
+    try:
+        today = digest.of_job(origin.module, origin.stage, origin.cfg)
+    except KeyError:
+        return f"today there is no stage {origin.module}.{origin.stage}"
+    if today == origin.code:
+        return "today's"
+    if representative(today) == representative(origin.code):
+        return f"today's is {today}, replayed equal at {replayed_at(origin.code, today)}"
+    return f"today's is {today}"
 
 
 def _origin(path: Path) -> Origin | None:
@@ -133,14 +144,14 @@ def _origin(path: Path) -> Origin | None:
         if provenance is not None and job is not None and (found is None or job.outputs[name] in (None, found)):
             return Origin(
                 _commit(book), job.rule, job.module, job.stage, job.cfg, job.code, job.seeds, job.inputs,
-                job.outputs[name], provenance.platforms[job.platform], job.shell_command,
+                job.outputs[name], provenance.platforms[job.platform],
             )  # fmt: skip
     run = read_run_record(path)
     if run is None or (found is not None and run["sha256"] != found):
         return None
     source = "made here, not on record"
     return Origin(source, run["stage"], run["module"], run["stage"], run["cfg"], run["code"], run["seeds"],
-                  run["inputs"], run["sha256"], run["platform"], "")  # fmt: skip
+                  run["inputs"], run["sha256"], run["platform"])  # fmt: skip
 
 
 def _commit(book: Ledger) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tenfold import config
 from tenfold.books import ledger
-from tenfold.books.recorded import RESULTS, SCOREBOARD, Ledger
+from tenfold.books.recorded import RESULTS
 from tenfold.errors import UserError
-from tenfold.files import sha256, write_text
+from tenfold.files import write_text
 
 README = Path("README.md")
 BLOCK = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", flags=re.DOTALL)
@@ -27,7 +27,6 @@ def rebuild() -> None:
         if papers:
             write_csv(RESULTS / edition / "scoreboard.csv", CSV_HEADER, scoreboard_rows(papers))
             write_text(RESULTS / edition / "scoreboard.md", scoreboard_markdown(papers))
-        forget_outdated(Ledger(edition, ""))
     if README.exists():
         text = README.read_text(encoding="utf-8")
         if not BLOCK.search(text):
@@ -35,20 +34,3 @@ def rebuild() -> None:
         block = readme_block(sorted(every, key=lambda paper: paper["paper"])) if every else ""
         write_text(README, BLOCK.sub(lambda _: f"\n{block}\n" if block else "", text))
     ledger.write_top()
-
-
-def forget_outdated(book: Ledger) -> None:
-    """Drops the record of a scoreboard that is not the one of today's claims, or was left half merged."""
-    try:
-        provenance = book.provenance()
-        current = provenance is not None and all(
-            (book.folder / name).exists()
-            and provenance.job_of[(book.runs / name).as_posix()].outputs[(book.runs / name).as_posix()]
-            == sha256(book.folder / name)
-            for name in SCOREBOARD
-        )
-    except UserError:
-        current = False
-    if not current:
-        for path in (book.provenance_file, book.dvc_file, book.dvc_file.with_suffix(".lock")):
-            path.unlink(missing_ok=True)

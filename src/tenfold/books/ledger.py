@@ -56,9 +56,8 @@ def reason(output: str) -> str:
 
 def write_ledger(ledger: Ledger) -> None:
     """Writes ``dvc.yaml`` of a ledger: one stage, whose command Snakemake answers with "nothing to be done"."""
-    stage: dict[str, Any] = {"cmd": f"snakemake {ledger.edition}/{ledger.slug or 'all'}", "wdir": "../" * depth(ledger)}
-    if ledger.slug:
-        stage["params"] = [{f"config/papers/{ledger.slug}.yaml": ["defaults", ledger.edition]}]
+    stage: dict[str, Any] = {"cmd": f"snakemake {ledger.name}", "wdir": "../" * depth(ledger)}
+    stage["params"] = [{f"config/papers/{ledger.slug}.yaml": ["defaults", ledger.edition]}]
     stage["outs"] = [{out.as_posix(): {"persist": True}} for out in ledger.outs]
     header = "# Written by `tenfold record`. Snakemake makes these files, DVC keeps them.\n"
     write_text(ledger.dvc_file, header + _yaml({"stages": {ledger.name.replace("/", "-"): stage}}))
@@ -92,8 +91,6 @@ def write_top() -> None:
     """Writes the top-level ``dvc.yaml``: metrics, plots, params and artifacts of all that is on record."""
     metrics, plots, params, artifacts = [], [], [], {}
     for ledger in ledgers():
-        if not ledger.slug:
-            continue
         if (ledger.folder / "metrics.json").exists():
             metrics.append((ledger.folder / "metrics.json").as_posix())
         plots += sorted(path.as_posix() for path in (ledger.folder / "figures").glob("*.png"))

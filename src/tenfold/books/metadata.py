@@ -29,12 +29,14 @@ def is_known(backend: str) -> bool:
 
 
 def note(
-    *, rule: str, template: str, command: str, params: list[str], log: list[str], inputs: list[str],
-    checksums: dict[str, str],
-) -> Note:  # fmt: skip
-    """What Snakemake would note of a job's outputs, had it run the job itself; without their times."""
+    *, rule: str, job: str, params: list[str], log: list[str], inputs: list[str], checksums: dict[str, str]
+) -> Note:
+    """What Snakemake would note of a job's outputs, had it run the job itself; without their times.
+
+    ``job`` tells the job from others, in the place of its command, at which no plan looks.
+    """
     return {
-        "rule": rule, "code": template, "shellcmd": command, "params": params, "log": log, "input": inputs,
+        "rule": rule, "code": "", "shellcmd": job, "params": params, "log": log, "input": inputs,
         "input_checksums": {path: f"sha256:{checksum}" for path, checksum in checksums.items()},
         "incomplete": False, "record_format_version": FORMAT, "job_hash": 0,
         "conda_env": None, "container_img_url": None, "software_stack_hash": None, "external_jobid": None,

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from tenfold import registry, workflow
 from tenfold.books import index, ledger, metadata
-from tenfold.books.recorded import CFG, Job, Ledger, Provenance, is_of_times, platform_name, stays_here
+from tenfold.books.recorded import Job, Ledger, Provenance, is_of_times, platform_name, stays_here
 from tenfold.errors import UserError
 from tenfold.faults import fault
-from tenfold.files import canonical_json, copy_whole, sha256
+from tenfold.files import copy_whole, sha256
+from tenfold.identity.equivalences import representative
 from tenfold.identity.records import read_run_record
 
 SOURCES = ("Snakefile", "config", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow")
@@ -53,21 +51,8 @@ def record(edition: str, slugs: list[str]) -> list[str]:
         refuse_above_cap(book, keep_headline(book, provenance))
         write(book, provenance)
         lines.append(f"{book.name}: {len(provenance.job_of)} files of {len(provenance.jobs)} jobs are on record")
-    record_scoreboard(house, edition, notes)
     index.rebuild()
     return lines
-
-
-def record_scoreboard(house: workflow.House, edition: str, notes: dict[str, metadata.Note]) -> None:
-    """Puts an edition's scoreboard on record where Snakemake has made it from the claims that are on record."""
-    book = Ledger(edition, "")
-    asked = SimpleNamespace(edition=edition)
-    params = metadata.params(json.loads(house.scoreboard_cfg(asked)), house.scoreboard_code(asked))
-    made = [notes.get(out.as_posix()) for out in book.outs]
-    if all(noted is not None and noted["params"] == params for noted in made) and all(map(Path.exists, book.outs)):
-        claims = {path: f"sha256:{sha256(Path(path))}" for path in house.claims(asked) if Path(path).exists()}
-        if all(noted is not None and noted["input_checksums"] == claims for noted in made):
-            write(book, collect(book, [out.as_posix() for out in book.outs], notes))
 
 
 # Refusals -----------------------------------------------------------------------------------------
@@ -154,8 +139,6 @@ def _listed(paths: list[str]) -> str:
 
 def kept_files(book: Ledger) -> list[str]:
     """The files that DVC keeps, without the headline checkpoint."""
-    if not book.slug:
-        return [out.as_posix() for out in book.outs]
     files = (path for path in sorted(book.runs.rglob("*")) if path.is_file())
     return [path.as_posix() for path in files if _is_kept(path.relative_to(book.runs))]
 
@@ -185,7 +168,6 @@ def collect(book: Ledger, targets: list[str], notes: dict[str, metadata.Note]) -
     for output, note in notes.items():
         by_command.setdefault(note["shellcmd"], []).append(output)
     jobs: dict[str, Job] = {}
-    rules: dict[str, str] = {}
     platforms: dict[str, dict[str, Any]] = {}
     waiting, seen = list(targets), set()
     while waiting:
@@ -197,9 +179,9 @@ def collect(book: Ledger, targets: list[str], notes: dict[str, metadata.Note]) -
             continue
         seen.add(noted["shellcmd"])
         job, platform = _job(noted, sorted(by_command[noted["shellcmd"]]), before)
-        jobs[noted["shellcmd"]], rules[job.rule], platforms[job.platform] = job, noted["code"], platform
-        waiting += job.inputs if book.slug else []  # a scoreboard's claims are on record with their papers
-    return Provenance(list(jobs.values()), rules, platforms)
+        jobs[noted["shellcmd"]], platforms[job.platform] = job, platform
+        waiting += job.inputs
+    return Provenance(list(jobs.values()), platforms)
 
 
 def _job(noted: metadata.Note, outputs: list[str], before: Provenance | None) -> tuple[Job, dict[str, Any]]:
@@ -211,7 +193,6 @@ def _job(noted: metadata.Note, outputs: list[str], before: Provenance | None) ->
         rule=noted["rule"], module=first["module"], stage=first["stage"], cfg=first["cfg"], code=first["code"],
         seeds=first["seeds"], inputs=inputs, log=noted["log"], platform=platform_name(first["platform"]),
         outputs={output: None if is_of_times(output) else fact["sha256"] for output, fact in facts.items()},
-        command=noted["shellcmd"].replace(shlex.quote(canonical_json(first["cfg"])), CFG),
     )  # fmt: skip
     return job, first["platform"]
 
@@ -221,11 +202,11 @@ def _facts(output: str, noted: metadata.Note, before: Provenance | None) -> dict
     path = Path(output)
     checksum = sha256(path) if path.exists() else None
     run = read_run_record(path)
-    fits = run is not None and metadata.params(run["cfg"], run["code"]) == noted["params"]
+    fits = run is not None and metadata.params(run["cfg"], representative(run["code"])) == noted["params"]
     if run is not None and fits and checksum in (None, run["sha256"]):
         return run
     job = before.job_of.get(output) if before is not None else None
-    if before is not None and job is not None and metadata.params(job.cfg, job.code) == noted["params"]:
+    if before is not None and job is not None and metadata.params(job.cfg, representative(job.code)) == noted["params"]:
         recorded = job.outputs[output]
         if checksum is None or recorded in (None, checksum):
             return asdict(job) | {"platform": before.platforms[job.platform], "sha256": recorded}
@@ -272,9 +253,7 @@ def keep_headline(book: Ledger, provenance: Provenance) -> Path | None:
 
 def write(book: Ledger, provenance: Provenance) -> None:
     """Writes results/, the record and the ledger, and has DVC keep the files. Each file is whole or as it was."""
-    wanted = [
-        path for path in map(Path, provenance.job_of) if path.is_file() and book.slug and _is_recorded(path.as_posix())
-    ]
+    wanted = [path for path in map(Path, provenance.job_of) if path.is_file() and _is_recorded(path.as_posix())]
     for path in sorted(wanted):
         fault("record-copy")
         copy_whole(path, book.folder / path.relative_to(book.runs))
@@ -290,5 +269,5 @@ def write(book: Ledger, provenance: Provenance) -> None:
 
 
 def _outdated(book: Ledger, wanted: set[Path]) -> Iterator[Path]:
-    for folder in RECORDED_FOLDERS if book.slug else ():
+    for folder in RECORDED_FOLDERS:
         yield from (path for path in sorted((book.folder / folder).rglob("*")) if path.is_file() and path not in wanted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,11 +14,10 @@ from tenfold import config
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 RESULTS = Path("results")
 SCOREBOARD = ("scoreboard.csv", "scoreboard.md")
 NOT_KEPT = ("weights", "private")  # folders below runs/<edition>/<slug>/ that .dvcignore names
-CFG = "{cfg}"  # stands in a recorded command for the quoted JSON that the entry has as `cfg`
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,6 @@ class Job:
         inputs: path -> SHA-256 of each input; None for a file of measured times.
         outputs: path -> SHA-256 of each output; None for a file of measured times.
         log: its log files.
-        command: its shell command, with ``{cfg}`` in the place of the configuration.
         platform: which of the recorded platforms it ran on.
     """
 
@@ -49,13 +46,7 @@ class Job:
     inputs: dict[str, str | None]
     outputs: dict[str, str | None]
     log: list[str]
-    command: str
     platform: str
-
-    @property
-    def shell_command(self) -> str:
-        """The whole command, as it can be pasted into a shell."""
-        return self.command.replace(CFG, shlex.quote(canonical_json(self.cfg)))
 
 
 @dataclass(frozen=True)
@@ -64,12 +55,10 @@ class Provenance:
 
     Attributes:
         jobs: all jobs that led to the recorded files, sorted by their first outputs.
-        rules: rule -> its shell command before wildcards are filled in.
         platforms: name -> what of the machine and the environment can change a result.
     """
 
     jobs: list[Job]
-    rules: dict[str, str]
     platforms: dict[str, dict[str, Any]]
 
     @cached_property
@@ -80,7 +69,7 @@ class Provenance:
     def write(self, path: Path) -> None:
         """Writes the record, byte for byte the same for the same content, and checks it against its schema."""
         jobs = [asdict(job) for job in sorted(self.jobs, key=lambda job: sorted(job.outputs))]
-        content = {"format": FORMAT, "jobs": jobs, "rules": self.rules, "platforms": self.platforms}
+        content = {"format": FORMAT, "jobs": jobs, "platforms": self.platforms}
         config.check(content, config.SCHEMAS / "provenance.schema.yaml", path.as_posix())
         write_json(path, content)
 
@@ -105,14 +94,15 @@ def parse_provenance(text: str, where: str) -> Provenance:
     except ValueError as error:
         raise UserError(f"{where}: is damaged ({error}): take it from git again, or record anew") from None
     found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise UserError(f"{where}: has format {found}, this version of Tenfold reads format {FORMAT}")
-    return Provenance([Job(**job) for job in content["jobs"]], content["rules"], content["platforms"])
+    if found not in (1, FORMAT):
+        raise UserError(f"{where}: has format {found}, this version of Tenfold reads formats 1 and {FORMAT}")
+    jobs = [Job(**{key: value for key, value in job.items() if key != "command"}) for job in content["jobs"]]
+    return Provenance(jobs, content["platforms"])
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where one edition of one paper is on record; with an empty slug, the scoreboard of an edition."""
+    """Where one edition of one paper is on record."""
 
     edition: str
     slug: str
@@ -120,7 +110,7 @@ class Ledger:
     @property
     def name(self) -> str:
         """The Snakemake target: ``small/sge``."""
-        return f"{self.edition}/{self.slug or 'scoreboard'}"
+        return f"{self.edition}/{self.slug}"
 
     @property
     def folder(self) -> Path:
@@ -135,7 +125,7 @@ class Ledger:
     @property
     def outs(self) -> list[Path]:
         """What DVC keeps of it."""
-        return [self.runs] if self.slug else [self.runs / name for name in SCOREBOARD]
+        return [self.runs]
 
     @property
     def provenance_file(self) -> Path:
@@ -150,7 +140,7 @@ class Ledger:
     @property
     def headline(self) -> Path | None:
         """The checkpoint that is recorded, where it was made (below ``weights/``, which DVC leaves out)."""
-        path = config.paper(self.slug).about.get("headline", {}).get(self.edition) if self.slug else None
+        path = config.paper(self.slug).about.get("headline", {}).get(self.edition)
         return self.runs / path if path else None
 
     @property
@@ -165,12 +155,10 @@ class Ledger:
 
 
 def ledgers() -> Iterator[Ledger]:
-    """Everything that is on record, papers first."""
+    """Everything that is on record."""
     for edition in config.EDITIONS:
         for path in sorted((RESULTS / edition).glob("*/provenance.json")):
             yield Ledger(edition, path.parent.name)
-        if Ledger(edition, "").provenance_file.exists():
-            yield Ledger(edition, "")
 
 
 def stays_here(path: str) -> bool:

@@ -99,8 +99,7 @@ def restore_from(rev: str) -> list[str]:
     """
     commit = _git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", otherwise=f"{rev}: is not a commit").strip()
     listed = _git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines()
-    books = [Ledger(path.parts[1], path.parts[2] if len(path.parts) == 4 else "")
-             for path in map(Path, listed) if path.name == "dvc.yaml"]  # fmt: skip
+    books = [Ledger(*path.parts[1:3]) for path in map(Path, listed) if path.name == "dvc.yaml" and len(path.parts) == 4]
     if not books:
         raise UserError(f"{rev}: nothing is on record there")
     lines = []

@@ -16,6 +16,7 @@ from tenfold.books.recorded import Ledger
 from tenfold.errors import UserError
 from tenfold.files import copy_whole, read_json, write_json
 from tenfold.identity import digest
+from tenfold.identity.equivalences import representative
 from tenfold.identity.records import made_here, read_run_record
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import Cell, Column, Row, Table, write_table
@@ -59,7 +60,7 @@ def _checked_record(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: its run record is missing; bring it along from where the row was made")
     if not made_here(path):
         raise UserError(f"{path}: is not the file that its run record describes; bring both anew")
-    if run["code"] != digest.of_job(run["module"], run["stage"], run["cfg"]):
+    if representative(run["code"]) != representative(digest.of_job(run["module"], run["stage"], run["cfg"])):
         raise UserError(f"{path}: was made by other code than today's; check that commit out, or make the row again")
     return run
 

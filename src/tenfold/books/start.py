@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from tenfold.books import metadata
 from tenfold.books.data_first import is_nested, make_missing_data
-from tenfold.books.recorded import Job, Ledger, Provenance, ledgers, stays_here
+from tenfold.books.recorded import RESULTS, SCOREBOARD, Job, Ledger, Provenance, ledgers, stays_here
 from tenfold.errors import UserError, limit_of_machine
-from tenfold.files import read_json, sha256, write_json
+from tenfold.files import copy_whole, read_json, sha256, write_json
+from tenfold.identity.equivalences import EQUIVALENCES, representative
 from tenfold.identity.records import made_here
+from tenfold.workflow import House
 
 OWN = metadata.FOLDER / "tenfold"
 LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored"
@@ -26,7 +30,7 @@ SHOWN = 3  # files that are named one by one
 _lock: FileLock | None = None
 
 
-def begin(backend: str) -> None:
+def begin(backend: str, house: House) -> None:
     """Takes the folder's lock and restores Snakemake's notes from the records; says what a user should know.
 
     Where another process runs the workflow here, it says so and does nothing: Snakemake's own lock then refuses
@@ -34,6 +38,7 @@ def begin(backend: str) -> None:
 
     Args:
         backend: how Snakemake keeps its notes (``--persistence-backend``).
+        house: the configured project.
 
     Raises:
         SystemExit: with code 2, after one line, when a record is damaged or the folder cannot be written to.
@@ -45,7 +50,7 @@ def begin(backend: str) -> None:
             if metadata.remove_locks():
                 _say("an earlier run was killed: its lock is removed, and jobs go on where they can")
             _forget_the_future()
-            _restore_all(backend)
+            _restore_all(backend, house)
     except OSError as error:
         _say(str(limit_of_machine(error)))
         sys.exit(2)
@@ -119,7 +124,7 @@ def _say(line: str) -> None:
     print(f"tenfold: {line}", file=sys.stderr, flush=True)
 
 
-def _restore_all(backend: str) -> None:
+def _restore_all(backend: str, house: House) -> None:
     recorded = list(ledgers())
     if recorded and not metadata.is_known(backend):
         _say("this Snakemake keeps its notes in a form that is not known here: restored files are not recognised")
@@ -129,7 +134,33 @@ def _restore_all(backend: str) -> None:
     if foreign:
         names = ", ".join(foreign[:SHOWN]) + (f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else "")
         _say(f"not the recorded bytes, nor those that a job here has made; will be made again if needed: {names}")
+    for edition in dict.fromkeys(ledger.edition for ledger in records):
+        _restore_scoreboard(edition, house)
     make_missing_data(records.values(), _say)
+
+
+def _restore_scoreboard(edition: str, house: House) -> None:
+    """Puts an edition's scoreboard in its place where it follows from what is on record: all verdicts are those."""
+    asked = SimpleNamespace(edition=edition)
+    claims = [Path(path) for path in house.claims(asked)]
+    kept = [RESULTS / path.relative_to("runs") for path in claims]
+    if not all(path.exists() and other.exists() and sha256(path) == sha256(other)
+               for path, other in zip(claims, kept, strict=True)):  # fmt: skip
+        return
+    for name in SCOREBOARD:
+        derived, output = RESULTS / edition / name, Path("runs", edition, name)
+        if not derived.exists():
+            return
+        if not output.exists() or sha256(output) != sha256(derived):
+            copy_whole(derived, output)
+        mtime = output.stat().st_mtime
+        noted = metadata.note(
+            rule="scoreboard", job=f"restored {edition} scoreboard",
+            params=metadata.params(json.loads(house.scoreboard_cfg(asked)), house.scoreboard_code(asked)),
+            log=[f"logs/{edition}/scoreboard.log"], inputs=sorted(map(str, claims)),
+            checksums={str(path): sha256(path) for path in claims},
+        )  # fmt: skip
+        metadata.write(str(output), noted | {"starttime": mtime, "endtime": mtime})
 
 
 def restore(ledger: Ledger, provenance: Provenance) -> list[str]:
@@ -148,15 +179,16 @@ def restore(ledger: Ledger, provenance: Provenance) -> list[str]:
     """
     state = RESTORED / ledger.name.replace("/", "-")
     version = sha256(ledger.provenance_file) if ledger.provenance_file.exists() else ""
+    version += sha256(EQUIVALENCES) if EQUIVALENCES.exists() else ""
     known = state.exists() and state.read_text() == version
-    foreign = [path for job in provenance.jobs for path in _restore_job(job, provenance.rules[job.rule], known)]
+    foreign = [path for job in provenance.jobs for path in _restore_job(job, known)]
     if not known:
         RESTORED.mkdir(parents=True, exist_ok=True)
         state.write_text(version)
     return foreign
 
 
-def _restore_job(job: Job, template: str, known: bool) -> list[str]:
+def _restore_job(job: Job, known: bool) -> list[str]:
     for output, checksum in job.outputs.items():
         if checksum and (ASIDE / checksum).exists() and not Path(output).exists():
             move(ASIDE / checksum, Path(output))
@@ -176,7 +208,7 @@ def _restore_job(job: Job, template: str, known: bool) -> list[str]:
             _say(f"{output}: not the recorded bytes; set aside as {ASIDE / present[output]}, made again when needed")
         other = []
     if not other:
-        _note(job, template, mtimes)
+        _note(job, mtimes)
     foreign = [output for output in other if not as_noted[output] and not made_here(Path(output))]
     for output in foreign:
         metadata.mark_incomplete(output)
@@ -196,12 +228,12 @@ def move(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def _note(job: Job, template: str, mtimes: dict[str, float | None]) -> None:
+def _note(job: Job, mtimes: dict[str, float | None]) -> None:
     checksums = {
         path: checksum or sha256(Path(path)) for path, checksum in job.inputs.items() if checksum or Path(path).exists()
     }
     noted = metadata.note(
-        rule=job.rule, template=template, command=job.shell_command, params=metadata.params(job.cfg, job.code),
+        rule=job.rule, job=f"restored {min(job.outputs)}", params=metadata.params(job.cfg, representative(job.code)),
         log=job.log, inputs=sorted(job.inputs), checksums=checksums,
     )  # fmt: skip
     for output, mtime in mtimes.items():
