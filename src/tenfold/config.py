@@ -29,14 +29,19 @@ def package_of(slug: str) -> str:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Refuses a key that is given twice, where YAML silently takes the last."""
+    """Refuses a key that is given twice, where YAML silently takes the last, and one that is not text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", key_node.start_mark)
+            key = self.construct_object(key_node, deep=True)
+            problem = None
+            if not isinstance(key, str):
+                problem = f"key {key!r} is not text to YAML; put it in quotes"
+            elif key in seen:
+                problem = f"key '{key}' is given twice"
+            if problem:
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return mapping
@@ -48,11 +53,17 @@ def _schema(path: Path) -> Draft202012Validator:
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file; a syntax error or a key given twice is one clear line."""
+    """The content of a YAML file; a syntax error, a stray byte or a key given twice is one clear line."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{_shown(path)} is missing") from None
+    try:
+        return yaml.load(content, Loader=_Loader)  # noqa: S506
+    except yaml.reader.ReaderError as error:
+        row = content[: error.position].count(b"\n") + 1
+        mend = "remove what is no text there, or save the file as UTF-8"
+        raise UserError(f"{_shown(path)}, line {row}: {error.reason}; {mend}") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UserError(f"{_shown(path)}, line {line}: {error.problem}") from None

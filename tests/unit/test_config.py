@@ -20,15 +20,15 @@ properties:
 """
 
 
-def message(tmp_path: Path, text: str) -> str:
-    (tmp_path / "x.yaml").write_text(text)
+def message(tmp_path: Path, text: str | bytes) -> str:
+    (tmp_path / "x.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     (tmp_path / "schema.yaml").write_text(SCHEMA)
     with pytest.raises(UserError) as caught:
         config.load_yaml(tmp_path / "x.yaml", tmp_path / "schema.yaml")
-    text = str(caught.value)
-    assert "\n" not in text
-    assert "x.yaml" in text
-    return text
+    shown = str(caught.value)
+    assert "\n" not in shown
+    assert "x.yaml" in shown
+    return shown
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,14 @@ def message(tmp_path: Path, text: str) -> str:
         ("lr: 1\ndeep: {n: 1.5}", ["deep.n", "1.5 is not of type integer"]),
         ("lr: 1\nlr: 2", ["line 2", "'lr' is given twice"]),
         ("lr: [1", ["line"]),
+        ("# ä\nlr: 1\nmode: \x07a", ["line 3", "control characters are not allowed", "remove"]),
+        ("lr: 1\n# ä\n".encode("latin-1"), ["line 2", "save the file as UTF-8"]),
+        ("lr: 1\n5: 2", ["line 2", "key 5 is not text", "in quotes"]),
+        ("lr: 1\nno: 2", ["line 2", "key False is not text", "in quotes"]),
+        ("lr: 1\n[1, 2]: 2", ["line 2", "key [1, 2] is not text"]),
     ],
 )
-def test_a_mistake_is_one_clear_line(tmp_path: Path, text: str, parts: list[str]) -> None:
+def test_a_mistake_is_one_clear_line(tmp_path: Path, text: str | bytes, parts: list[str]) -> None:
     shown = message(tmp_path, text)
     for part in parts:
         assert part in shown
