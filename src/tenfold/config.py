@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -173,8 +173,29 @@ def paper(slug: str) -> PaperConfig:
     editions = {}
     for name in EDITIONS:
         editions[name] = merged(content["defaults"], content[name])
-        check(editions[name], own_schema, f"{_shown(path)}: {name} (with defaults)")
+        where = f"{_shown(path)}: {name} (with defaults)"
+        check(editions[name], own_schema, where)
+        _check_seeds(editions[name], where)
     return PaperConfig(slug, content["paper"], content["claims"], content["published"], editions)
+
+
+def _check_seeds(settings: dict[str, Any], where: str) -> None:
+    """Refuses seeds of one job that do not follow one another: its files say them as ``s0-2``."""
+    size = settings["seeds_per_job"]
+    for key, seeds in _found("seeds", settings):
+        for group in (seeds[start : start + size] for start in range(0, len(seeds), size)):
+            if group != list(range(group[0], group[0] + len(group))):
+                needed = "so they must follow one another, such as [0, 1, 2]"
+                raise UserError(f"{where}: {key}: {group} are for one job, {needed}; or set seeds_per_job to 1")
+
+
+def _found(name: str, settings: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a name wherever it stands in the settings, each with its dotted key."""
+    for key, value in settings.items():
+        if key == name:
+            yield above + key, value
+        elif isinstance(value, dict):
+            yield from _found(name, value, f"{above}{key}.")
 
 
 def merged(base: Any, over: Any) -> Any:

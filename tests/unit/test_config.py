@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tenfold import config, workflow
 from tenfold.errors import UserError
+
+
+@pytest.fixture
+def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], None]]:
+    """Makes a paper's configuration a copy in which one passage is replaced."""
+    copy = tmp_path / "config"
+    shutil.copytree(config.CONFIG, copy)
+    monkeypatch.setattr(config, "CONFIG", copy)
+    config.paper.cache_clear()
+
+    def edit(slug: str, old: str, new: str) -> None:
+        path = copy / "papers" / f"{slug}.yaml"
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+
+    yield edit
+    config.paper.cache_clear()
+
 
 SCHEMA = """
 type: object
@@ -87,3 +108,34 @@ def test_seeds_and_their_wildcard(seeds: list[int], wildcard: str) -> None:
 def test_seeds_of_one_job_follow_one_another() -> None:
     with pytest.raises(UserError, match="must follow one another"):
         workflow.seeds_wildcard([0, 2])
+
+
+SEEDS = "small (with defaults): {}: {} are for one job, so they must follow one another, such as [0, 1, 2]; or set"
+
+
+@pytest.mark.parametrize(
+    ("slug", "old", "new", "key", "group"),
+    [
+        ("sge", "data: shapes-10\n  seeds: [0, 1, 2]", "data: shapes-10\n  seeds: [0, 1, 3]", "seeds", "[0, 1, 3]"),
+        ("sge", "data: shapes-10\n  seeds: [0, 1, 2]", "data: shapes-10\n  seeds: [2, 1, 0]", "seeds", "[2, 1, 0]"),
+        (
+            "sknet",
+            "wider: { width: 24 } }\n\nreal:",
+            "wider: { width: 24 } }\n      settings: { seeds: [0, 1, 2, 3, 4, 6, 8] }\n\nreal:",
+            "nets.mini.settings.seeds",
+            "[6, 8]",
+        ),
+    ],
+)
+def test_seeds_that_a_job_cannot_be_named_for_are_refused_where_they_are_written(
+    edited: Callable[[str, str, str], None], slug: str, old: str, new: str, key: str, group: str
+) -> None:
+    edited(slug, old, new)
+    with pytest.raises(UserError) as caught:
+        config.paper(slug)
+    assert str(caught.value).endswith(f"{slug}.yaml: {SEEDS.format(key, group)} seeds_per_job to 1")
+
+
+def test_seeds_of_different_jobs_may_lie_apart(edited: Callable[[str, str, str], None]) -> None:
+    edited("sge", "data: shapes-10\n  seeds: [0, 1, 2]", "data: shapes-10\n  seeds: [0, 1, 7, 8]\n  seeds_per_job: 2")
+    assert workflow.House({}).paper("sge").edition("small").seed_groups == ["s0-1", "s7-8"]
