@@ -12,12 +12,17 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 from tenfold.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 SCHEMAS = ROOT / "workflow" / "schemas"
+PARTS = "parts.schema.yaml"
 PAPERS = Path(__file__).resolve().parent / "papers"
 
 EDITIONS = ("smoke", "small", "real", "full")
@@ -47,9 +52,25 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return mapping
 
 
+def _keys(validator: Any, keys: dict[str, Any], instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    """Our keyword ``keys: {a: ..., b?: ...}``: these keys and no others; those with ``?`` may be missing."""
+    closed = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [key for key in keys if not key.endswith("?")],
+        "properties": {key.removesuffix("?"): schema for key, schema in keys.items()},
+    }
+    yield from validator.descend(instance, closed)
+
+
+_Schema = extend(Draft202012Validator, {"keys": _keys})
+
+
 @cache
-def _schema(path: Path) -> Draft202012Validator:
-    return Draft202012Validator(yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader))  # noqa: S506
+def _schema(path: Path) -> Validator:
+    """A schema that may refer to the parts, and to nothing else outside of itself: no network."""
+    parts = DRAFT202012.create_resource(read_yaml(SCHEMAS / PARTS))
+    return _Schema(read_yaml(path), registry=Registry().with_resource(PARTS, parts))
 
 
 def read_yaml(path: Path) -> Any:
@@ -108,6 +129,12 @@ def explain(error: ValidationError) -> str:
             return f"{prefix}key {_quoted(missing)} is missing"
         case "enum":
             return f"{prefix}'{value}' is not allowed; allowed: {', '.join(map(str, wanted))}"
+        case "const":
+            return f"{prefix}'{value}' is not allowed; allowed: {wanted}"
+        case "contains" if "const" in wanted:
+            return f"{prefix}'{wanted['const']}' is missing"
+        case "pattern" if "description" in schema:
+            return f"{prefix}'{value}' is not allowed; allowed: {schema['description']}"
         case "type" if isinstance(value, str) and _looks_like_number(value):
             return f"{prefix}'{value}' is text to YAML, a {wanted} is needed; write {_with_point(value)}"
         case "type":
