@@ -61,7 +61,7 @@ def test_a_record_comes_back_as_it_was_written(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"code": "today"}, "does not match"),
+        ({"code": "today"}, "16 hexadecimal digits"),
         ({"outputs": {}}, "jobs.0.outputs"),
         ({"outputs": {"/absolute": None}}, "does not match"),
         ({"outputs": {OUTPUT: "1234"}}, "does not match"),
