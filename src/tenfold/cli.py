@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
             "--edition", default="", help=f"{', '.join(config.EDITIONS)}; that of config.yaml if not given"
         )
     added.add_argument("--strict", action="store_true", help="exit with 1 if anything differs")
+    replayed = add("replay", _replay, "show that rewritten code does what recorded code did, on a small probe of both")
+    replayed.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
+    replayed.add_argument("--edition", default="", help="every edition on record if not given")
     add("verify", _verify, "check every file against its record, and name those that differ")
     restore = add("restore", _restore, "bring recorded files back without computing anything")
     restore.add_argument("--data", action="store_true", help="only prepared real datasets, from --remote")
@@ -120,6 +123,16 @@ def _compare(given: argparse.Namespace) -> int:
     print("\n".join(line for comparison in found for line in comparison.lines()))
     print(f"scoreboard: runs/{edition}/scoreboard.md; tables, figures and verdicts: runs/{edition}/<paper>/")
     return int(given.strict and any(comparison.outcome == DIFFERS for comparison in found))
+
+
+def _replay(given: argparse.Namespace) -> int:
+    from tenfold.books import replay
+    from tenfold.books.recorded import books_of
+
+    _, slugs = _papers(given)
+    editions = [given.edition] if given.edition else list(config.EDITIONS)
+    print("\n".join(replay.replay(books_of(editions, slugs))))
+    return 0
 
 
 def _verify(_given: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -159,6 +159,12 @@ def ledgers() -> Iterator[Ledger]:
     for edition in config.EDITIONS:
         for path in sorted((RESULTS / edition).glob("*/provenance.json")):
             yield Ledger(edition, path.parent.name)
+
+
+def books_of(editions: Iterable[str], slugs: Iterable[str]) -> list[Ledger]:
+    """What is on record of some papers, whole editions and single rows."""
+    found = [Ledger(edition, slug) for edition in editions for slug in slugs]
+    return [book for book in found if book.provenance_file.exists() or (book.folder / "rows").exists()]
 
 
 def stays_here(path: str) -> bool:

@@ -62,7 +62,7 @@ class _Writer:
             return ""
         if name == "annotation" and isinstance(node, ast.AnnAssign) and not _is_looked_at(node.annotation):
             return ""
-        if name == "args" and _is_stage(node):
+        if name == "args" and is_stage(node):
             return self._signature(node) + self._value(value)
         if isinstance(value, list):
             if name == "body":
@@ -113,6 +113,7 @@ def _is_looked_at(annotation: ast.expr) -> bool:
     return not LOOKED_AT.isdisjoint(names)
 
 
-def _is_stage(node: ast.AST) -> bool:
+def is_stage(node: ast.AST) -> bool:
+    """Whether a definition is a stage."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
     return any(isinstance(decorator, ast.Name) and decorator.id == "stage" for decorator in decorators)

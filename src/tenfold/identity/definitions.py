@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tenfold.identity.canonical import normal_form
+from tenfold.identity.canonical import is_stage, normal_form
 from tenfold.identity.scopes import imported, references
 
 PACKAGE = "tenfold"
@@ -122,6 +122,36 @@ class Sources:
         if rest[0] in found.imports:
             return self.resolve(".".join([found.imports[rest[0]], *rest[1:]]))
         raise KeyError(f"{module} has no definition {rest[0]}")
+
+    def stages(self, module: str) -> list[str]:
+        """The stages of a module: its functions with the decorator ``stage``."""
+        found = self.module(module).statements
+        return [name for name, (node, *_) in found.items() if is_stage(node)]
+
+    def units(self, one: Definition) -> Iterator[tuple[str, str]]:
+        """The functions in a definition, each as ``module:name`` and a text that changes with what it does.
+
+        Methods are units of their own. The users of a constant change with it.
+        """
+        module = self.module(one.module)
+        for node in module.statements.get(one.name, ()):
+            found = references(node, module.lookup, module.package)
+            methods = node.body if isinstance(node, ast.ClassDef) else [node]
+            for function in methods:
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                    text, names = normal_form(function, found)
+                    constants = [self._constant(name) for name in names]
+                    name = one.name if function is node else f"{one.name}.{function.name}"
+                    yield f"{one.module}:{name}", _sha256(text, *constants)
+
+    def _constant(self, name: str) -> str:
+        """What a name stands for, if it is no function or class."""
+        used, rest = self.resolve(name)
+        if used is None:
+            return rest
+        nodes = self.module(used.module).statements.get(used.name, ())
+        is_code = any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in nodes)
+        return rest if is_code else self._hash(used)
 
     def is_outside(self, module: str) -> bool:
         """Whether a module surrounds computations, by where it stands."""

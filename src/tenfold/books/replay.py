@@ -1,0 +1,273 @@
+"""``tenfold replay``: shows that rewritten code does what the recorded code did, by running both on the same probe.
+
+For each recorded job whose code is not today's, the record's commit and today's sources are laid out side by side, in
+folders of their own; the same small plan is run in both, and every output has to be the same, byte for byte. The plan
+is that of the recorded edition with the paper's ``probe`` laid over it (a stand-in, a few images and epochs), so all
+arms and all else are as recorded. Old and new run on this machine, so any machine will do.
+
+A replay says "the same code in effect", never "the same numbers": what only the full scale reaches was not seen. So
+every definition that differs must have been entered, or the replay is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tenfold import config
+from tenfold.books import probe_runner
+from tenfold.books.plan import PlannedJob, planned
+from tenfold.books.record import refuse_uncommitted
+from tenfold.books.recorded import Ledger, is_of_times
+from tenfold.errors import UserError
+from tenfold.files import read_json
+from tenfold.identity import equivalences, records
+from tenfold.identity.digest import Code, roots
+from tenfold.identity.equivalences import representative
+
+PARTS = ("src", "requirements.lock", "Snakefile", "config", "workflow", "profiles", "pyproject.toml")
+PLAN, ENTERED, LOG = "probe.json", "entered.txt", "probe.log"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A job on record: the stage that made some outputs, its configuration and the digest of its code."""
+
+    module: str
+    stage: str
+    cfg: dict[str, Any]
+    code: str
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A job on record, and the one of today's plan that makes the same files by other code."""
+
+    then: Recorded
+    now: PlannedJob
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Sources laid out in a folder, with what was run in them.
+
+    Attributes:
+        root: the folder.
+        plan: output -> the job of the probe that makes it.
+    """
+
+    root: Path
+    plan: dict[str, PlannedJob]
+
+    @property
+    def entered(self) -> set[str]:
+        """The functions that its jobs entered, as ``module:name``."""
+        return set((self.root / ENTERED).read_text(encoding="utf-8").split())
+
+
+def replay(asked: Iterable[Ledger]) -> list[str]:
+    """Replays what is stale in some ledgers, and adds what was shown to be equal to ``results/equivalences.json``.
+
+    Returns:
+        A line for each pair of digests.
+
+    Raises:
+        UserError: sources are not committed; an output differs; a definition that differs was never entered.
+    """
+    refuse_uncommitted()
+    head = git("rev-parse", "--short=9", "HEAD").strip()
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for ledger in asked:
+        jobs = list(stale_jobs(ledger))
+        outputs = _shown_equal(ledger, jobs) if jobs else {}
+        for job in jobs:
+            entry = entries.setdefault((job.then.code, job.now.code), {
+                "recorded": job.then.code, "today": job.now.code, "commit": head, "jobs": [], "outputs": 0,
+                "platform": records.fingerprint(),
+            })  # fmt: skip
+            entry["jobs"].append(job.now.outputs[0])
+            entry["outputs"] += outputs[job.now.outputs[0]]
+    equivalences.add(list(entries.values()))
+    return [
+        f"{entry['recorded']} (today {entry['today']}): {entry['outputs']} outputs of {len(entry['jobs'])} jobs, "
+        f"replayed equal at {head}"
+        for entry in entries.values()
+    ] or ["nothing to replay: every recorded job has today's code, or other settings than today's"]
+
+
+def stale_jobs(ledger: Ledger) -> Iterator[Stale]:
+    """The recorded jobs of a ledger that today's plan has with equal settings, but with other code."""
+    plan = {output: job for job in planned(ledger.name, edition=ledger.edition) for output in job.outputs}
+    for job in recorded_jobs(ledger):
+        now = next((plan[output] for output in job.outputs if output in plan), None)
+        if now is not None and now.cfg == job.cfg and now.code != representative(job.code):
+            yield Stale(job, now)
+
+
+def recorded_jobs(ledger: Ledger) -> Iterator[Recorded]:
+    """Everything that a ledger has on record, single rows included."""
+    provenance = ledger.provenance()
+    for job in provenance.jobs if provenance else ():
+        yield Recorded(job.module, job.stage, job.cfg, job.code, tuple(job.outputs))
+    for path in sorted((ledger.folder / "rows").rglob("*.run.json")):
+        run = read_json(path)
+        yield Recorded(run["module"], run["stage"], run["cfg"], run["code"], (run["output"],))
+
+
+def _shown_equal(ledger: Ledger, jobs: list[Stale]) -> dict[str, int]:
+    """Runs both codes on the ledger's probe; for each job's first output how many of its outputs were compared."""
+    outputs = [job.now.outputs[0] for job in jobs]
+    with tempfile.TemporaryDirectory() as folder:
+        old = _lay_commit_of(ledger, jobs, Path(folder, "then"))
+        new = lay("HEAD", Path(folder, "now"))
+        trees = [_probed(ledger, root) for root in (old, new)]
+        for output in outputs:
+            if any(output not in tree.plan for tree in trees):
+                raise UserError(f"{output}: the probe of {ledger.name} does not have it; run it in full")
+        _run_side_by_side(trees, outputs)
+        then, now = trees
+        compared = {output: _compare(then, now, output) for output in outputs}
+        for job in jobs:
+            if unseen := never_entered(then, now, job.now.outputs[0]):
+                raise UserError(f"{job.now.outputs[0]}: the replay never ran {', '.join(unseen)}; run it in full")
+    return compared
+
+
+def _lay_commit_of(ledger: Ledger, jobs: list[Stale], root: Path) -> Path:
+    """Lays out the newest commit of a record whose sources have the recorded digests."""
+    history = git("log", "--format=%H", "--", str(ledger.folder)).split()
+    for commit in history:
+        tree = lay(commit, root / commit[:9])
+        code = Code(tree)
+        try:
+            if all(code.of_job(job.then.module, job.then.stage, job.then.cfg) == job.then.code for job in jobs):
+                return tree
+        except KeyError:  # it does not have the stage
+            continue
+    raise UserError(f"{ledger.name}: no commit of its record has the sources that made it; run it in full")
+
+
+def lay(commit: str, root: Path) -> Path:
+    """The sources and the configuration of a commit, in a folder."""
+    root.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", commit, *PARTS], capture_output=True, check=True)
+    subprocess.run(["tar", "x", "-C", str(root)], input=archive.stdout, check=True)
+    return root
+
+
+def _probed(ledger: Ledger, root: Path) -> Tree:
+    """A tree whose edition is the ledger's with today's probe of the paper laid over it, on small stand-ins."""
+    path = root / "config" / "papers" / f"{ledger.slug}.yaml"
+    content = config.read_yaml(path)
+    content.pop("probe", None)
+    content[ledger.edition] = config.merged(content[ledger.edition], _probe(ledger))
+    _write_yaml(path, content)
+    datasets = root / "config" / "datasets.yaml"
+    _write_yaml(datasets, drawn_small(config.read_yaml(datasets)))
+    plan = planned(ledger.name, root, edition=ledger.edition)
+    return Tree(root, {output: job for job in plan for output in job.outputs})
+
+
+def _probe(ledger: Ledger) -> dict[str, Any]:
+    """What a probe of an edition changes: what the paper's ``probe`` says of all of them, and of this one."""
+    probe = dict(config.read_yaml(config.CONFIG / "papers" / f"{ledger.slug}.yaml").get("probe", {}))
+    of_edition = {edition: probe.pop(edition, {}) for edition in config.EDITIONS}[ledger.edition]
+    found: dict[str, Any] = config.merged(probe, of_edition)
+    if not found:
+        raise UserError(f"config/papers/{ledger.slug}.yaml: probe is missing; it says what a replay runs")
+    return found
+
+
+def drawn_small(datasets: dict[str, Any]) -> dict[str, Any]:
+    """The registry of data with every dataset drawn as the small form of its stand-in, under its own name."""
+    small = {}
+    for name, entry in datasets.items():
+        drawn = datasets.get(f"{entry.get('stand_in', name)}-smoke")
+        kept = {key: value for key, value in entry.items() if key not in ("archives", "md5")}
+        small[name] = entry if drawn is None else kept | {key: drawn[key] for key in ("prepare", "sha256")}
+    return small
+
+
+def _write_yaml(path: Path, content: Any) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _run_side_by_side(trees: list[Tree], outputs: list[str]) -> None:
+    """Runs what leads to some outputs in all trees at once."""
+    running = []
+    for tree in trees:
+        plan = [
+            {"inputs": job.inputs, "outputs": job.outputs, "arguments": job.arguments}
+            for job in leading_to(outputs, tree.plan)
+        ]
+        (tree.root / PLAN).write_text(json.dumps(plan), encoding="utf-8")
+        (tree.root / ENTERED).touch()
+        env = os.environ | {"PYTHONPATH": str(tree.root / "src"), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, probe_runner.__file__, PLAN, ENTERED]
+        with (tree.root / LOG).open("w", encoding="utf-8") as log:
+            running.append(subprocess.Popen(command, cwd=tree.root, env=env, stdout=log, stderr=log))
+    for tree, process in zip(trees, running, strict=True):
+        if process.wait() != 0:
+            lines = (tree.root / LOG).read_text(encoding="utf-8").splitlines()
+            said = [line for line in lines if "tenfold: " in line or "Error" in line or "missing" in line]
+            raise UserError(f"the probe failed in {tree.root.name}: {' '.join((said or lines)[-2:])}")
+
+
+def leading_to(outputs: Iterable[str], plan: dict[str, PlannedJob]) -> list[PlannedJob]:
+    """The jobs that some outputs need, each once."""
+    found: dict[tuple[str, ...], PlannedJob] = {}
+    waiting = list(outputs)
+    while waiting:
+        job = plan.get(waiting.pop())
+        if job is not None and job.outputs not in found:
+            found[job.outputs] = job
+            waiting += job.inputs
+    return list(found.values())
+
+
+def _compare(then: Tree, now: Tree, output: str) -> int:
+    """How many outputs of a job are the same bytes in both trees.
+
+    Raises:
+        UserError: one is not.
+    """
+    files = [path for path in now.plan[output].outputs if not is_of_times(path)]
+    for path in files:
+        if (then.root / path).read_bytes() != (now.root / path).read_bytes():
+            raise UserError(f"{path}: differs on the probe, so the code is not the same in effect; run it in full")
+    return len(files)
+
+
+# What has to be entered -------------------------------------------------------------------------------------------
+
+
+def never_entered(then: Tree, now: Tree, output: str) -> list[str]:
+    """The functions and methods that differ between two trees, within what a job reaches, and were not entered."""
+    units = []
+    for tree in (then, now):
+        job, sources = tree.plan[output], Code(tree.root).sources
+        reached = sources.reach(roots(job.module, job.stage(sources), job.cfg))
+        units.append({unit: name for one in reached for name, unit in sources.units(one)})
+    unseen = []
+    for tree, own, other in ((then, units[0], units[1]), (now, units[1], units[0])):
+        entered = tree.entered
+        unseen += [name for unit, name in own.items() if unit not in other and name not in entered]
+    return sorted(unseen)
+
+
+def git(*arguments: str) -> str:
+    """What a command of git prints."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout
