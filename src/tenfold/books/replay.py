@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from tenfold.books.plan import PlannedJob, planned
 from tenfold.books.record import refuse_uncommitted
 from tenfold.books.recorded import Ledger, is_of_times
 from tenfold.errors import UserError
-from tenfold.files import read_json
+from tenfold.files import copy_whole, read_json
 from tenfold.identity import equivalences, records
 from tenfold.identity.digest import Code, roots
 from tenfold.identity.equivalences import representative
@@ -134,6 +134,7 @@ def _shown_equal(ledger: Ledger, jobs: list[Stale]) -> dict[str, int]:
         for output in outputs:
             if any(output not in tree.plan for tree in trees):
                 raise UserError(f"{output}: the probe of {ledger.name} does not have it; run it in full")
+        _bring_data(trees, outputs)
         _run_side_by_side(trees, outputs)
         then, now = trees
         compared = {output: _compare(then, now, output) for output in outputs}
@@ -188,14 +189,34 @@ def _probe(ledger: Ledger) -> dict[str, Any]:
     return found
 
 
+def small_form(name: str, entry: dict[str, Any]) -> str:
+    """The name of the few images or pieces that a probe has in the place of a dataset."""
+    return f"{entry.get('stand_in', name)}-smoke"
+
+
 def drawn_small(datasets: dict[str, Any]) -> dict[str, Any]:
     """The registry of data with every dataset drawn as the small form of its stand-in, under its own name."""
     small = {}
     for name, entry in datasets.items():
-        drawn = datasets.get(f"{entry.get('stand_in', name)}-smoke")
+        drawn = datasets.get(small_form(name, entry))
         kept = {key: value for key, value in entry.items() if key not in ("archives", "md5")}
         small[name] = entry if drawn is None else kept | {key: drawn[key] for key in ("prepare", "sha256")}
     return small
+
+
+def _bring_data(trees: list[Tree], outputs: list[str]) -> None:
+    """Draws what the jobs read, once, and puts it into all trees under the names by which they ask for it."""
+    now = trees[-1]
+    entries = config.read_yaml(config.CONFIG / "datasets.yaml")
+    for job in leading_to(outputs, now.plan):
+        name = Path(job.outputs[0]).stem
+        small = small_form(name, entries.get(name, {}))
+        if job.outputs[0].startswith("data/") and small in entries:
+            (drawn,) = planned(f"data/prepared/{small}.safetensors", now.root)
+            _run_side_by_side([replace(now, plan=dict.fromkeys(drawn.outputs, drawn))], list(drawn.outputs))
+            for path in drawn.outputs:
+                for tree in trees:
+                    copy_whole(now.root / path, tree.root / path.replace(small, name))
 
 
 def _write_yaml(path: Path, content: Any) -> None:
@@ -209,6 +230,7 @@ def _run_side_by_side(trees: list[Tree], outputs: list[str]) -> None:
         plan = [
             {"inputs": job.inputs, "outputs": job.outputs, "arguments": job.arguments}
             for job in leading_to(outputs, tree.plan)
+            if not all((tree.root / path).exists() for path in job.outputs)
         ]
         (tree.root / PLAN).write_text(json.dumps(plan), encoding="utf-8")
         (tree.root / ENTERED).touch()
@@ -219,8 +241,8 @@ def _run_side_by_side(trees: list[Tree], outputs: list[str]) -> None:
     for tree, process in zip(trees, running, strict=True):
         if process.wait() != 0:
             lines = (tree.root / LOG).read_text(encoding="utf-8").splitlines()
-            said = [line for line in lines if "tenfold: " in line or "Error" in line or "missing" in line]
-            raise UserError(f"the probe failed in {tree.root.name}: {' '.join((said or lines)[-2:])}")
+            said = next((line for line in lines if line.startswith("tenfold: ") or "Error" in line), lines[-1])
+            raise UserError(f"the probe failed in {tree.root.name}: {said.removeprefix('tenfold: ')}")
 
 
 def leading_to(outputs: Iterable[str], plan: dict[str, PlannedJob]) -> list[PlannedJob]:
