@@ -42,7 +42,6 @@ def _parser() -> argparse.ArgumentParser:
         "--index", action="store_true", help="only rebuild what is derived: scoreboards, README's results, dvc.yaml"
     )
     record.add_argument("--rows", action="store_true", help="only single rows that were made elsewhere, as in full")
-    record.add_argument("--rehash", metavar="COMMIT", help="only move records of a commit to digests of definitions")
     record.add_argument("--data", action="store_true", help="only prepared real datasets, in a DVC remote of your own")
     record.add_argument("--remote", help="the remote for --data (dvc remote add --local NAME URL)")
     for added in (
@@ -92,11 +91,8 @@ def _remote(given: argparse.Namespace) -> str:
 
 
 def _record(given: argparse.Namespace) -> int:
-    from tenfold.books import data_remote, index, record, rehash, rows
+    from tenfold.books import data_remote, index, record, rows
 
-    if given.rehash:
-        print("\n".join(rehash.rehash(given.rehash)))
-        return 0
     if given.index:
         index.rebuild()
     elif given.data:
