@@ -27,7 +27,7 @@ import time
 import traceback
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -37,6 +37,7 @@ from tenfold.errors import UserError, limit_of_machine
 from tenfold.faults import fault
 from tenfold.files import canonical_json, commit_file, partial_path, partials
 from tenfold.identity import digest, records
+from tenfold.identity.entered import noting
 from tenfold.identity.equivalences import representative
 
 Cfg = dict[str, Any]
@@ -47,6 +48,7 @@ Outputs = Annotated[list[Path], "output"]
 
 Stage = Callable[..., None]
 
+SOURCES = Path(__file__).resolve().parents[1]
 STOPPED = 143  # the exit code of a process that ended on SIGTERM, as shells report it
 
 
@@ -220,7 +222,7 @@ def _run(call: _Call) -> None:
     arguments = {name: _partial(value) if call.roles[name] == "output" else value for name, value in call.files.items()}
     started = time.monotonic()
     try:
-        with _errors_in_log(call.log):
+        with _errors_in_log(call.log), _entered_noted():
             call.stage(call.cfg, job, **arguments)
         for path in outputs:
             fault("output")
@@ -248,6 +250,12 @@ def _errors_in_log(log: Path | None) -> Iterator[None]:
             with log.open("a", encoding="utf-8") as file:
                 file.write(text)
         raise
+
+
+def _entered_noted() -> AbstractContextManager[None]:
+    """Notes the functions that a stage enters in the file of TENFOLD_ENTERED, for tests of what it reaches."""
+    file = os.environ.get("TENFOLD_ENTERED")
+    return noting(SOURCES, Path(f"{file}.{os.getpid()}")) if file else nullcontext()
 
 
 def _wait_to_be_alone(output: Path, job: Job) -> IO[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tenfold import config, workflow
+from tenfold.identity import digest
 from tenfold.identity.records import read_run_record
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +22,9 @@ NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PR
 
 
 def snakemake(folder: Path, *arguments: str) -> str:
-    """Runs Snakemake in a folder, without a network, and gives its output."""
+    """Runs Snakemake in a folder, without a network, and gives its output; jobs note the functions that they enter."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("TENFOLD")}
-    env |= NO_NETWORK | {"PYTHONPATH": str(folder / "src")}
+    env |= NO_NETWORK | {"PYTHONPATH": str(folder / "src"), "TENFOLD_ENTERED": str(folder / "entered")}
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
         cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False,
@@ -54,6 +55,26 @@ def test_everything_that_smoke_ends_in_is_there_with_its_run_record(finished: Pa
         record = read_run_record(finished / target)
         assert record is not None
         assert record["cfg"]["edition"] == "smoke"
+
+
+def test_stages_enter_only_what_their_digest_covers(finished: Path) -> None:
+    """A call that reading does not find would hide a change from the digest."""
+    code = digest.Code(finished)
+    records = [json.loads(path.read_text()) for path in finished.rglob(".run/*.json")]
+    stages = {(run["module"], run["stage"]): run["cfg"] for run in records}
+    reached = {stage: code.sources.reach(digest.roots(*stage, cfg)) for stage, cfg in stages.items()}
+    left_out: dict[str, list[str]] = {}
+    for notes in finished.glob("entered.*"):
+        names = notes.read_text().split()
+        (stage,) = {tuple(name.split(":")) for name in names if tuple(name.split(":")) in stages} or {None}
+        assert stage is not None, names
+        covered = {f"{one.module}:{one.name}" for one in reached[stage]}
+        for name in names:
+            module, function = name.split(":")
+            if not code.sources.is_outside(module) and f"{module}:{function.partition('.')[0]}" not in covered:
+                left_out.setdefault(":".join(stage), []).append(name)
+    assert left_out == {}
+    assert len(stages) > 35
 
 
 @pytest.mark.parametrize("slug", config.house()["papers"])

@@ -197,6 +197,15 @@ def test_a_module_may_be_renamed_and_a_name_handed_on(project: Path) -> None:
     assert digest_of(project) == before
 
 
+def test_a_family_of_nets_that_code_names_is_reached(project: Path) -> None:
+    (project / "tenfold/nets").mkdir()
+    (project / "tenfold/nets/vgg.py").write_text("NAMES = ('vgg16',)\ndef build(name):\n    return name\n")
+    edit(project, STAGE, ("even(4)", "even({'family': 'vgg', 'name': 'vgg16'})"))
+    before = digest_of(project)
+    edit(project, "tenfold/nets/vgg.py", ("return name", "return name * 2"))
+    assert digest_of(project) != before
+
+
 def test_names_that_meet_by_chance_are_told_apart(project: Path) -> None:
     # `Net.label` and the local `scaled` are not the functions of these names, wherever those stand.
     before = digest_of(project)

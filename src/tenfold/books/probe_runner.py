@@ -8,15 +8,15 @@ It imports nothing of Tenfold itself: the sources that it runs may be of any com
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import runpy
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import Any
+
+NOTING = runpy.run_path(str(Path(__file__).resolve().parents[1] / "identity" / "entered.py"))["noting"]
 
 
 def run_all(plan: list[dict[str, Any]], entered: Path) -> int:
@@ -43,27 +43,15 @@ def run(job: dict[str, Any], entered: Path) -> int:
 
 
 def _in_child(arguments: list[str], entered: Path) -> int:
-    root = str(Path("src").resolve())
-    seen: set[str] = set()
-
-    def note(frame: FrameType, event: str, _argument: object) -> None:
-        code = frame.f_code
-        if event == "call" and code.co_flags & inspect.CO_OPTIMIZED and code.co_filename.startswith(root):
-            module = code.co_filename.removeprefix(root + os.sep).removesuffix(".py").replace(os.sep, ".")
-            seen.add(f"{module.removesuffix('.__init__')}:{code.co_qualname.partition('.<locals>')[0]}")
-
     sys.argv = arguments
     status = 1
     try:
-        sys.setprofile(note)
-        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+        with NOTING(Path("src"), entered):
+            runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 0
     except BaseException:  # a fork has to end here, whatever happens
         traceback.print_exc()
-    sys.setprofile(None)
-    with entered.open("a", encoding="utf-8") as file:
-        file.write("".join(f"{name}\n" for name in sorted(seen)))
     sys.stdout.flush()
     sys.stderr.flush()
     return status

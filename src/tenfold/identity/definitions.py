@@ -123,6 +123,11 @@ class Sources:
             return self.resolve(".".join([found.imports[rest[0]], *rest[1:]]))
         raise KeyError(f"{module} has no definition {rest[0]}")
 
+    def of_family(self, family: str) -> list[Definition]:
+        """What `tenfold.nets.build` takes from a family of nets, which it imports by name."""
+        module = f"{PACKAGE}.nets.{family}"
+        return [Definition(module, name) for name in ("NAMES", "build")] if self.file(module) else []
+
     def stages(self, module: str) -> list[str]:
         """The stages of a module: its functions with the decorator ``stage``."""
         found = self.module(module).statements
@@ -223,6 +228,8 @@ class Sources:
                     uses.append(used)
                 elif (package := name.partition(".")[0]) not in (PACKAGE, *sys.stdlib_module_names):
                     packages.add(package)
+            for family in _families(node):
+                uses += self.of_family(family)
         return Written("\n".join(lines), tuple(uses), frozenset(packages))
 
     def _module(self, name: str) -> _Module:
@@ -262,6 +269,16 @@ def _defined(node: ast.stmt) -> list[str]:
             if not any(isinstance(part, ast.Attribute | ast.Subscript) for part in parts):
                 return [part.id for part in parts if isinstance(part, ast.Name)]
     return [EFFECT]
+
+
+def _families(node: ast.AST) -> Iterator[str]:
+    """The families of nets that a definition names itself: ``{"family": "resnet", ...}``."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Dict):
+            for key, value in zip(part.keys, part.values, strict=True):
+                match key, value:
+                    case ast.Constant(value="family"), ast.Constant(value=str(family)):
+                        yield family
 
 
 def _sha256(*texts: str) -> str:
