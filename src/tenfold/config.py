@@ -173,7 +173,7 @@ class PaperConfig:
     Attributes:
         slug: the paper's name everywhere.
         about: title, authors, arXiv number, venue.
-        claims: the paper's claims with kinds, margins and reasons.
+        claims: the paper's claims with kinds, margins, reasons and evidence, whose measures stand there in full.
         published: the paper's published numbers, with the source of each.
         editions: for each edition its settings (defaults and the edition's own, merged).
     """
@@ -203,7 +203,55 @@ def paper(slug: str) -> PaperConfig:
         where = f"{_shown(path)}: {name} (with defaults)"
         check(editions[name], own_schema, where)
         _check_seeds(editions[name], where)
-    return PaperConfig(slug, content["paper"], content["claims"], content["published"], editions)
+    claims = [_with_measures(claim, content.get("measures", {}), path) for claim in content["claims"]]
+    return PaperConfig(slug, content["paper"], claims, content["published"], editions)
+
+
+def _with_measures(claim: dict[str, Any], measures: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A claim whose evidence has its measures in full, where it names them."""
+    if "evidence" not in claim:
+        return claim
+
+    def in_full(measure: Any) -> Any:
+        if isinstance(measure, list):
+            return [in_full(name) for name in measure]
+        if isinstance(measure, dict):
+            return {side: in_full(name) for side, name in measure.items()}
+        _one_of(measure, measures, "measure", claim, path)
+        return {"name": measure, **measures[measure]}
+
+    evidence = claim["evidence"]
+    if len(evidence.get("cells", evidence["of"])) != len(evidence["of"]):
+        raise UserError(f"{_shown(path)}: claims: {claim['id']}: evidence: cells: one label for each of 'of' is needed")
+    return claim | {"evidence": evidence | {"measure": in_full(evidence["measure"])}}
+
+
+def check_evidence(slug: str, trained: Iterable[tuple[str, str]]) -> None:
+    """Checks that the claims of a paper name arms and nets that there are.
+
+    Args:
+        slug: the paper.
+        trained: all nets and arms of all editions, as evidence calls them.
+
+    Raises:
+        UserError: one line that names the claim, what is wrong and what is allowed.
+    """
+    known = list(trained)
+    path = CONFIG / "papers" / f"{slug}.yaml"
+    for claim in paper(slug).claims:
+        evidence = claim.get("evidence", {"of": []})
+        for pair in evidence["of"]:
+            for arm in [pair] if isinstance(pair, str) else pair:
+                _one_of(arm, dict.fromkeys(arm for _, arm in known), "arm", claim, path)
+        nets = evidence.get("nets", "all")
+        for net in nets if isinstance(nets, list) else []:
+            _one_of(net, dict.fromkeys(net for net, _ in known), "net", claim, path)
+
+
+def _one_of(name: str, allowed: Iterable[str], kind: str, claim: dict[str, Any], path: Path) -> None:
+    if name not in allowed:
+        known = ", ".join(allowed) or "none is configured"
+        raise UserError(f"{_shown(path)}: claims: {claim['id']}: evidence: '{name}' is no {kind}; allowed: {known}")
 
 
 def _check_seeds(settings: dict[str, Any], where: str) -> None:

@@ -14,18 +14,10 @@ from hypothesis import strategies as st
 
 from tenfold.errors import UserError
 from tenfold.files import read_json
-from tenfold.report.claims import (
-    Arms,
-    Evidence,
-    Groups,
-    Pair,
-    Verdict,
-    decide,
-    decide_family,
-    verdict_lines,
-    write_claims,
-)
+from tenfold.report.evidence import Check, Evidence, Groups, Paired
 from tenfold.report.face import Data, Face
+from tenfold.report.verdict import Verdict, decide, decide_family
+from tenfold.report.words import interval, ours, sentence, verdict_lines, write_claims
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "claims.schema.yaml"
 SPREAD = (-0.2, -0.1, 0.0, 0.1, 0.2)  # its 95 % half width is 0.196: t(0.975, 4) = 2.776 times 0.158 / sqrt 5
@@ -44,11 +36,11 @@ def claim(kind: str, **overrides: Any) -> dict[str, Any]:
     } | overrides
 
 
-def around(difference: float, n: int = 5, **overrides: Any) -> Arms:
-    """Arms whose per-seed differences have the given mean and a half width of 0.196 (for n = 5)."""
+def around(difference: float, n: int = 5, **overrides: Any) -> Paired:
+    """Values whose per-seed differences have the given mean and a half width of 0.196 (for n = 5)."""
     other = {seed: 90.0 + 3 * seed for seed in range(n)}
     ours = {seed: value + difference + SPREAD[seed] for seed, value in other.items()}
-    return Arms(**({"label": "all", "ours": ours, "other": other} | overrides))
+    return Paired(**({"label": "all", "ours": ours, "other": other} | overrides))
 
 
 def real(claim: dict[str, Any], *cells: Any, edition: str = "real", **evidence: Any) -> Verdict:
@@ -81,7 +73,7 @@ def test_a_claim_of_lower_flips_the_sides_not_the_sign(difference: float, word: 
 @given(st.lists(st.floats(-3, 3), min_size=5, max_size=8))
 def test_what_is_not_significant_is_never_supported_and_exchange_flips_the_word(differences: list[float]) -> None:
     ours, other = dict(enumerate(differences)), dict.fromkeys(range(len(differences)), 0.0)
-    there, back = (real(claim("direction"), Arms("x", a, b)) for a, b in ((ours, other), (other, ours)))
+    there, back = (real(claim("direction"), Paired("x", a, b)) for a, b in ((ours, other), (other, ours)))
     flipped = {"supported": "contradicted", "contradicted": "supported", "not resolved": "not resolved"}
     assert back.word == flipped[there.word]
     assert there.low is not None
@@ -129,10 +121,10 @@ def test_not_worse_without_a_margin_is_refused(margin: float | None) -> None:
 def test_ratio_against_the_stated_value(ratios: list[float], word: str) -> None:
     other = {seed: 3.0 + seed for seed in range(5)}
     ours = {seed: ratios[seed] * value for seed, value in other.items()}
-    verdict = real(claim("ratio", margin=10.0), Arms("cost", ours, other))
+    verdict = real(claim("ratio", margin=10.0), Paired("cost", ours, other))
     assert verdict.word == word
     assert verdict.estimate == pytest.approx(math.prod(ratios) ** 0.2)
-    lower = real(claim("ratio", margin=10.0), Arms("cost", ours, other, better="lower"))
+    lower = real(claim("ratio", margin=10.0), Paired("cost", ours, other, better="lower"))
     assert lower.word == {"supported": "contradicted", "contradicted": "supported"}.get(word, word)
 
 
@@ -150,7 +142,7 @@ def test_below_five_seeds_real_data_get_no_verdict(n: int) -> None:
 
 def test_a_single_seed_has_no_interval_and_no_spread() -> None:
     verdict = standin(claim("direction"), around(50.0, n=1))
-    assert (verdict.word, verdict.interval, verdict.low, verdict.high) == ("n too small", "-", None, None)
+    assert (verdict.word, interval(verdict), verdict.low, verdict.high) == ("n too small", "-", None, None)
 
 
 @pytest.mark.parametrize(
@@ -165,20 +157,20 @@ def test_standins_show_or_do_not_show(difference: float, n: int, word: str) -> N
 
 def test_equal_arms_are_not_resolved_and_no_spread_is_said() -> None:
     same = dict.fromkeys(range(5), 90.0)
-    assert real(claim("direction"), Arms("x", same, same)).word == "not resolved"
-    shifted = real(claim("direction"), Arms("x", {seed: value + 1 for seed, value in same.items()}, same))
+    assert real(claim("direction"), Paired("x", same, same)).word == "not resolved"
+    shifted = real(claim("direction"), Paired("x", {seed: value + 1 for seed, value in same.items()}, same))
     assert shifted.word == "supported"
-    assert "no spread between seeds" in shifted.sentence
+    assert "no spread between seeds" in sentence(shifted)
 
 
 def test_an_effect_within_one_arm_is_tested_against_zero() -> None:
-    assert real(claim("direction"), Arms("x", {0: 1.0, 1: 1.2, 2: 0.9, 3: 1.1, 4: 1.0})).word == "supported"
+    assert real(claim("direction"), Paired("x", {0: 1.0, 1: 1.2, 2: 0.9, 3: 1.1, 4: 1.0})).word == "supported"
 
 
 def test_groups_are_permuted_and_only_decide_directions() -> None:
     apart = Groups("similarity", [0.95, 0.96, 0.97, 0.98, 0.99], [0.5, 0.6, 0.7, 0.8, 0.9])
     verdict = real(claim("direction"), apart)
-    assert (verdict.word, verdict.n, verdict.interval) == ("supported", 5, "-")
+    assert (verdict.word, verdict.n, interval(verdict)) == ("supported", 5, "-")
     assert verdict.p == pytest.approx(2 / 252)
     mixed = Groups("similarity", [0.95, 0.6, 0.97, 0.7, 0.99], [0.5, 0.96, 0.7, 0.8, 0.98])
     assert real(claim("direction"), mixed).word == "not resolved"
@@ -191,7 +183,7 @@ def test_all_cells_must_hold_and_the_weakest_decides() -> None:
     assert real(claim("direction"), strong, strong).word == "supported"
     both = real(claim("direction"), strong, weak)
     assert both.word == "not resolved"
-    assert "p 50 decides" in both.sentence
+    assert "p 50 decides" in sentence(both)
     assert both.estimate == pytest.approx(0.1)
     assert [cell["label"] for cell in both.cells] == ["p 30", "p 50"]
     assert real(claim("direction"), strong, weak, against).word == "contradicted"
@@ -205,28 +197,28 @@ def test_many_cells_do_not_make_a_contradiction_out_of_one_borderline_cell() -> 
 
 @pytest.mark.parametrize("data_is_standin", [True, False])
 def test_exact_holds_or_fails_on_any_data(data_is_standin: bool) -> None:
-    def judge(*pairs: Pair) -> Verdict:
+    def judge(*pairs: Check) -> Verdict:
         return decide(claim("exact"), Evidence(pairs), data_is_standin=data_is_standin, edition="small")
 
-    right, wrong = Pair("parameters", 272474, 272474), Pair("MACs", 40_551_553, 40_551_552)
+    right, wrong = Check("parameters", 272474, 272474), Check("MACs", 40_551_553, 40_551_552)
     assert judge(right).word == "holds"
     assert judge(right).n is None
     failing = judge(right, wrong)
     assert failing.word == "fails"
-    assert "MACs" in failing.sentence
-    assert failing.ours == "1 of 2 hold"
+    assert "MACs" in sentence(failing)
+    assert ours(failing) == "1 of 2 hold"
     assert not failing.is_pipeline_check
 
 
 def test_tolerances_come_from_the_pair_or_from_the_margin() -> None:
-    assert real(claim("exact", margin=1e-3), Pair("budget", 0.5004, 0.5)).word == "holds"
-    assert real(claim("exact", margin=1e-3), Pair("budget", 0.5011, 0.5)).word == "fails"
-    assert real(claim("exact", margin=1.0), Pair("budget", 0.5011, 0.5, tolerance=1e-3)).word == "fails"
-    assert real(claim("exact"), Pair("budget", 0.5 + 1e-9, 0.5)).word == "fails"
+    assert real(claim("exact", margin=1e-3), Check("budget", 0.5004, 0.5)).word == "holds"
+    assert real(claim("exact", margin=1e-3), Check("budget", 0.5011, 0.5)).word == "fails"
+    assert real(claim("exact", margin=1.0), Check("budget", 0.5011, 0.5, tolerance=1e-3)).word == "fails"
+    assert real(claim("exact"), Check("budget", 0.5 + 1e-9, 0.5)).word == "fails"
 
 
 def test_value_is_compared_at_full_only_or_where_nothing_is_trained() -> None:
-    pair = Pair("top-1", 91.5, 92.0, n=5)
+    pair = Check("top-1", 91.5, 92.0, n=5)
     for edition, standin_data in (("small", True), ("real", False), ("full", True)):
         verdict = decide(claim("value", margin=0.3), Evidence([pair]), data_is_standin=standin_data, edition=edition)
         assert verdict.word == "not testable here"
@@ -237,7 +229,7 @@ def test_value_is_compared_at_full_only_or_where_nothing_is_trained() -> None:
 
 @pytest.mark.parametrize("source", ["memory", "unknown"])
 def test_a_memory_is_never_a_target_and_never_printed(source: str, tmp_path: Path) -> None:
-    verdict = real(claim("value", source=source, margin=9.0), Pair("top-1", 2.0, 2.14), edition="full")
+    verdict = real(claim("value", source=source, margin=9.0), Check("top-1", 2.0, 2.14), edition="full")
     assert verdict.word == "not testable here"
     document = written(tmp_path, [verdict], "full", standin=False)
     assert "2.14" not in str(document)
@@ -247,9 +239,9 @@ def test_a_memory_is_never_a_target_and_never_printed(source: str, tmp_path: Pat
 def test_editions_that_cannot_test_say_why() -> None:
     only_full = claim("direction", editions=["full"])
     verdict = decide(only_full, None, data_is_standin=True, edition="small")
-    assert (verdict.word, verdict.sentence) == ("not testable here", "Not testable here: editions that test it: full.")
+    assert (verdict.word, sentence(verdict)) == ("not testable here", "Not testable here: editions that test it: full.")
     reason = decide(claim("direction"), Evidence(reason="needs two GPUs"), data_is_standin=False, edition="real")
-    assert (reason.word, reason.sentence) == ("not testable here", "Not testable here: needs two GPUs.")
+    assert (reason.word, sentence(reason)) == ("not testable here", "Not testable here: needs two GPUs.")
 
 
 @pytest.mark.parametrize(
@@ -259,13 +251,13 @@ def test_editions_that_cannot_test_say_why() -> None:
         ({}, Evidence(), "neither cells nor a reason"),
         ({"kind": "better"}, Evidence(), "unknown kind 'better'; allowed are exact, value, direction"),
         ({"source": "blog"}, Evidence(), "unknown source 'blog'; allowed are paper, repo, memory, unknown"),
-        ({}, Evidence([Pair("x", 1, 1)]), "cell 'x': kind direction needs the values of each seed"),
-        ({"kind": "exact"}, Evidence([Arms("x", {0: 1.0})]), "cell 'x': kind exact needs a pair of numbers"),
-        ({}, Evidence([Arms("x", {0: 1.0, 1: 2.0}, {0: 1.0, 2: 1.0})]), "seeds without a partner: 1, 2"),
-        ({}, Evidence([Arms("x", {0: float("nan")}, {0: 1.0})]), "not finite: nan"),
-        ({}, Evidence([Arms("x", {0: 1.0}, better="up")]), "allowed are higher, lower"),
-        ({"kind": "ratio", "margin": 1.0}, Evidence([Arms("x", {0: 0.0}, {0: 1.0})]), "needs positive values"),
-        ({"kind": "exact"}, Evidence([Pair("x", float("nan"), 1)]), "nan against 1"),
+        ({}, Evidence([Check("x", 1, 1)]), "cell 'x': kind direction needs the values of each seed"),
+        ({"kind": "exact"}, Evidence([Paired("x", {0: 1.0})]), "cell 'x': kind exact needs a pair of numbers"),
+        ({}, Evidence([Paired("x", {0: 1.0, 1: 2.0}, {0: 1.0, 2: 1.0})]), "seeds without a partner: 1, 2"),
+        ({}, Evidence([Paired("x", {0: float("nan")}, {0: 1.0})]), "not finite: nan"),
+        ({}, Evidence([Paired("x", {0: 1.0}, better="up")]), "allowed are higher, lower"),
+        ({"kind": "ratio", "margin": 1.0}, Evidence([Paired("x", {0: 0.0}, {0: 1.0})]), "needs positive values"),
+        ({"kind": "exact"}, Evidence([Check("x", float("nan"), 1)]), "nan against 1"),
     ],
 )
 def test_mistakes_get_one_line(changed: dict[str, Any], evidence: Evidence | None, message: str) -> None:
@@ -289,7 +281,7 @@ def test_holm_turns_a_borderline_claim_to_not_resolved() -> None:
     assert (borderline.word, borderline.holm) == ("supported", "not resolved")
     assert borderline.p is not None
     assert borderline.p_holm == pytest.approx(2 * borderline.p)
-    assert "Corrected for 3 tested claims" in borderline.sentence
+    assert "Corrected for 3 tested claims" in sentence(borderline)
     assert (null.word, null.holm) == ("not resolved", "not resolved")
 
 
@@ -302,7 +294,7 @@ def test_only_tested_claims_are_in_the_family() -> None:
     ]
     evidence = {
         "C0": Evidence([around(0.20)]),
-        "C1": Evidence([Pair("x", 1, 1)]),
+        "C1": Evidence([Check("x", 1, 1)]),
         "C3": Evidence([around(50.0, n=4)]),
     }
     verdicts = decide_family(claims, evidence, data_is_standin=False, edition="real")
@@ -353,9 +345,9 @@ def test_words_of_success_are_only_said_of_success() -> None:
     for word in ("supported", "holds", "reproduced", "shows"):
         assert word not in unresolved
         assert word not in contradicted
-    sentence = family(0.19)[0].sentence
-    assert "not resolved" in sentence
-    assert "claimed side" not in sentence
+    said = sentence(family(0.19)[0])
+    assert "not resolved" in said
+    assert "claimed side" not in said
 
 
 def test_lines_have_fixed_columns() -> None:
@@ -368,9 +360,9 @@ def test_lines_have_fixed_columns() -> None:
 
 
 def test_sentences_are_plain() -> None:
-    assert real(claim("direction"), around(0.84), unit="points").sentence == (
+    assert sentence(real(claim("direction"), around(0.84), unit="points")) == (
         "The difference is +0.84 points (95 % interval +0.64 to +1.04, n = 5): on the claimed side of 0 (p = 0.00029)."
     )
-    assert standin(claim("direction"), around(0.84, n=2)).sentence == (
+    assert sentence(standin(claim("direction"), around(0.84, n=2))) == (
         "The difference is +0.69 (95 % interval +0.05 to +1.33, n = 2): too few seeds for a word; 3 are needed."
     )

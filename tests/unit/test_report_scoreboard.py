@@ -11,9 +11,11 @@ import pytest
 from tenfold.errors import UserError
 from tenfold.files import write_json
 from tenfold.launcher import Job
-from tenfold.report.claims import Arms, Evidence, Pair, decide_family, write_claims
+from tenfold.report.evidence import Check, Evidence, Paired
 from tenfold.report.face import Data, Face
 from tenfold.report.scoreboard import glance, read_claims, readme_block, scoreboard
+from tenfold.report.verdict import decide_family
+from tenfold.report.words import write_claims
 
 
 def claim(name: str, kind: str, **overrides: Any) -> dict[str, Any]:
@@ -34,9 +36,9 @@ def claims_json(folder: Path, slug: str, edition: str, n: int) -> Path:
     clear = {seed: 1.0 + 0.01 * seed for seed in range(n)}
     open_ = {seed: (-1.0) ** seed for seed in range(n)}
     evidence = {
-        "C1": Evidence([Arms("all", clear)], unit="points"),
-        "C2": Evidence([Arms("all", open_)], unit="points"),
-        "C3": Evidence([Pair("parameters", 25_557_032, 25_557_032)]),
+        "C1": Evidence([Paired("all", clear)], unit="points"),
+        "C2": Evidence([Paired("all", open_)], unit="points"),
+        "C3": Evidence([Check("parameters", 25_557_032, 25_557_032)]),
     }
     verdicts = decide_family(CLAIMS, evidence, data_is_standin=data.is_standin, edition=edition)
     path = folder / f"{slug}.{edition}.json"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tenfold.errors import UserError
 from tenfold.files import read_json
 from tenfold.launcher import Cfg
 from tenfold.report.face import Data, Face
@@ -33,6 +34,11 @@ class Arm:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def in_head(self) -> dict[str, Any]:
+        """What the head of a metrics file says of the arm, where it says it."""
+        return {"arm": self.name}
+
+    @property
     def accuracy(self) -> BySeed:
         """Test accuracy in percent, by seed."""
         return self.percent("accuracy")
@@ -47,21 +53,54 @@ class Arm:
 
 
 Arms = dict[tuple[str, str], Arm]
+Of = Mapping[str, str]  # what a file is of: net, arm, data
 OneArm = TypeVar("OneArm", bound=Arm)
 
 
-def read_arms(paths: Iterable[Path], kind: type[OneArm]) -> dict[tuple[str, str], OneArm]:
-    """Metrics files (``.../<net>/<arm>/<seeds>.json``) as arms, by net and arm, in the order of the paths.
+def each_of(paths: Sequence[Path], of: Sequence[Of]) -> list[tuple[Path, Of]]:
+    """Files, each with what it is of, as the grid lists both.
+
+    Raises:
+        UserError: there are not as many files as the configuration says.
+    """
+    if len(paths) != len(of):
+        raise UserError(f"{len(paths)} files were given, but the configuration says of {len(of)} what they are of")
+    return list(zip(paths, of, strict=True))
+
+
+def read_each(paths: Sequence[Path], of: Sequence[Of]) -> Iterator[tuple[Path, Of, Any]]:
+    """JSON files, each with what it is of and its content.
+
+    Raises:
+        UserError: as for `each_of`, or the file's head says that it is of something else.
+    """
+    for path, names in each_of(paths, of):
+        content = read_json(path)
+        check_head(path, content, names)
+        yield path, names, content
+
+
+def check_head(path: Path, content: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuses a file whose head names another net, arm or dataset; files that do not say are taken as they are."""
+    for key, value in wanted.items():
+        if content.get(key, value) != value:
+            raise UserError(f"{path}: its {key} is {content[key]!r}, but {value!r} was asked for")
+
+
+def read_arms(paths: Sequence[Path], of: Sequence[Of], kind: type[OneArm]) -> dict[tuple[str, str], OneArm]:
+    """Metrics files as arms, by net and arm, in the order of the files.
 
     Args:
         paths: the files.
+        of: the ``net`` and the ``arm`` of each, and its ``data``.
         kind: `Arm`, or a paper's own kind of arm.
     """
     arms: dict[tuple[str, str], OneArm] = {}
-    for path in paths:
-        net, name = path.parts[-3:-1]
-        content = read_json(path)
-        add_rows(arms.setdefault((net, name), kind(net, name)), content["rows"], path, content)
+    for path, names in each_of(paths, of):
+        content, key = read_json(path), (names["net"], names["arm"])
+        arm = arms.setdefault(key, kind(*key))
+        check_head(path, content, {**names, **arm.in_head})
+        add_rows(arm, content["rows"], path, content)
     return arms
 
 
@@ -76,6 +115,17 @@ def add_rows(arm: Arm, rows: Iterable[dict[str, Any]], path: Path, content: Mapp
 def minus(first: Mapping[int, float], second: Mapping[int, float]) -> BySeed:
     """Differences, paired by seed."""
     return {seed: value - second[seed] for seed, value in first.items()}
+
+
+def joined(arms: Mapping[Any, OneArm], others: Mapping[Any, Arm], name: str) -> dict[Any, OneArm]:
+    """Arms with what else was measured of them: in each seed's row, under a name of its own."""
+    return {
+        key: replace(arm, rows={
+            seed: row | ({name: others[key].rows[seed]} if key in others and seed in others[key].rows else {})
+            for seed, row in arm.rows.items()
+        })
+        for key, arm in arms.items()
+    }  # fmt: skip
 
 
 def face_of(cfg: Cfg, arms: Mapping[Any, Arm]) -> Face:

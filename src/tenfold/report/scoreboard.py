@@ -10,9 +10,10 @@ from typing import Any
 from tenfold.errors import UserError
 from tenfold.files import read_json, write_text
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
-from tenfold.report.claims import COMPARED, FORMAT, TESTED
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import Value, markdown_grid, write_csv
+from tenfold.report.verdict import COMPARED, TESTED
+from tenfold.report.words import FORMAT
 
 Claims = Mapping[str, Any]  # the content of one paper's claims.json
 

@@ -25,7 +25,7 @@ from tenfold.papers.melody.results import (
     title_of,
 )
 from tenfold.papers.melody.scores import draw_roll, one_seed, pitch_name
-from tenfold.report.arms import face_of
+from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import GREYS, draw_bars, draw_curves, draw_lines, new_figure, save_figure
 
@@ -52,11 +52,11 @@ def figures(
     overlap: Outputs,
 ) -> None:
     """All figures without composed notes in them, each with the CSV behind it."""
-    shown = face_of(cfg, read_models(models))
-    measured, by_seed = read_measures(measures), read_profiles(profiles)
+    shown = face_of(cfg, read_models(cfg, models))
+    measured, by_seed = read_measures(cfg, measures), read_profiles(profiles)
     figure_profiles(by_seed[cfg["seeds"][0]], one_seed(shown), profile_samples)
     figure_coding(one_seed(shown), coding)
-    figure_accuracy(histories, shown, accuracy)
+    figure_accuracy(cfg, histories, shown, accuracy)
     figure_elbow(by_seed, shown, elbow)
     figure_repetition(cfg, measured, shown, repetition)
     figure_similarity(cfg, measured, shown, similarity)
@@ -121,9 +121,10 @@ def figure_coding(shown: Face, paths: Iterable[Path]) -> None:
     save_figure(figure, frame, paths)
 
 
-def figure_accuracy(histories: Sequence[Path], shown: Face, paths: Iterable[Path]) -> None:
+def figure_accuracy(cfg: Cfg, histories: Sequence[Path], shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 5: accuracy of the note layer along its training, on training and on held-out pieces."""
-    frame = pd.concat([pd.read_csv(path).assign(variant=path.parts[-2]) for path in histories])
+    of_each = each_of(histories, cfg["files"]["models"])
+    frame = pd.concat([pd.read_csv(path).assign(variant=of["arm"]) for path, of in of_each])
     frame = frame[(frame["layer"] == "note") & (frame["coding"] == "repeat") & frame["variant"].isin(CURVES)]
     rows = [
         {"model": title_of(str(row["variant"])), "pieces": pieces, "events": what, "seed": row["seed"],

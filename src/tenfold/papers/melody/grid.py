@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold import registry
+from tenfold import config, registry
 from tenfold.config import merged
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of
 
@@ -58,22 +58,24 @@ def _dataset(edition: Edition, variant: str) -> str:
     return name
 
 
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The trainings of all variants: what each is of, and the beginning of its files' paths."""
+    return [
+        ({"data": _dataset(edition, variant), "net": "models", "arm": variant},
+         f"{edition.runs}/models/{variant}/{seeds}")
+        for variant in edition.settings["variants"]
+        for seeds in edition.seed_groups
+    ]  # fmt: skip
+
+
 def models(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The metrics of all variants."""
-    return _of_variants(edition, "json")
+    return [f"{path}.json" for _, path in trained(edition)]
 
 
 def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The courses of their trainings."""
-    return _of_variants(edition, "csv")
-
-
-def _of_variants(edition: Edition, suffix: str) -> list[str]:
-    return [
-        f"{edition.runs}/models/{variant}/{seeds}.{suffix}"
-        for variant in edition.settings["variants"]
-        for seeds in edition.seed_groups
-    ]
+    return [f"{path}.csv" for _, path in trained(edition)]
 
 
 def profiles(edition: Edition, _wildcards: Wildcards) -> list[str]:
@@ -81,31 +83,50 @@ def profiles(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return [f"{edition.runs}/profiles/{seeds}.json" for seeds in edition.seed_groups]
 
 
-def shown(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """What the variants composed in the first seeds' job under the main decoding, without copies."""
+def _composed(edition: Edition) -> list[tuple[Cfg, str]]:
+    """What the variants composed in the first seeds' job under the main decoding: the variant, and the path."""
     compose = edition.settings["compose"]
+    decoding, seeds = compose["decodings"][0], edition.seed_groups[0]
     return [
-        f"{edition.runs}/generated/{variant}/{compose['decodings'][0]}/{edition.seed_groups[0]}.safetensors"
+        ({"net": variant, "arm": decoding}, f"{edition.runs}/generated/{variant}/{decoding}/{seeds}.safetensors")
         for variant in compose["variants"]
     ]
 
 
+def _without_wide(edition: Edition) -> list[tuple[Cfg, str]]:
+    return [(of, path) for of, path in _composed(edition) if of["net"] != "1L-wide"]
+
+
+def shown(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """What the variants composed in the first seeds' job under the main decoding, without copies."""
+    return [path for _, path in _composed(edition)]
+
+
 def compared(edition: Edition, wildcards: Wildcards) -> list[str]:
     """What listeners compare: the pieces of the models without the wide one, as `shown`."""
-    return [path for path in shown(edition, wildcards) if "/1L-wide/" not in path]
+    return [path for _, path in _without_wide(edition)]
 
 
 def examples(edition: Edition, wildcards: Wildcards) -> list[str]:
     """What one variant composed, as `shown`."""
-    return [path for path in shown(edition, wildcards) if f"/{wildcards.variant}/" in path]
+    return [path for of, path in _composed(edition) if of["net"] == wildcards.variant]
+
+
+def measured(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The measures of real pieces and of what all variants composed: what each file is of, and its path."""
+    compose = edition.settings["compose"]
+    sets = [("real", "training"), ("real", "held-out")]
+    sets += [(variant, decoding) for variant in compose["variants"] for decoding in compose["decodings"]]
+    return [
+        ({"net": who, "arm": how}, f"{edition.runs}/measures/{who}/{how}/{seeds}.json")
+        for who, how in sets
+        for seeds in edition.seed_groups
+    ]
 
 
 def measures(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The measures of real pieces and of what all variants composed."""
-    compose = edition.settings["compose"]
-    sets = [("real", "training"), ("real", "held-out")]
-    sets += [(variant, decoding) for variant in compose["variants"] for decoding in compose["decodings"]]
-    return [f"{edition.runs}/measures/{who}/{how}/{seeds}.json" for who, how in sets for seeds in edition.seed_groups]
+    return [path for _, path in measured(edition)]
 
 
 # What each job's result depends on ----------------------------------------------------------------
@@ -188,6 +209,11 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     return {
         "data": edition.data_shown,
         "seeds": settings["seeds"],
+        "files": {
+            "models": [of for of, _ in trained(edition)],
+            "measures": [of for of, _ in measured(edition)],
+            "generated": [of for of, _ in _composed(edition)],
+        },
         "decodings": settings["compose"]["decodings"],
         "published": edition.published,
     }
@@ -198,9 +224,14 @@ tables = figures = scores = report
 
 def listening(edition: Edition, wildcards: Wildcards) -> Cfg:
     """The page for listeners."""
-    return {"data": edition.data_shown, "seeds": edition.settings["seeds"]}
+    files = {"generated": [of for of, _ in _without_wide(edition)]}
+    return {"data": edition.data_shown, "seeds": edition.settings["seeds"], "files": files}
 
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
+    editions = config.paper(edition.slug).editions.values()
+    config.check_evidence(
+        edition.slug, [("models", variant) for settings in editions for variant in settings["variants"]]
+    )
     return {**report(edition, wildcards), "claims": edition.claims}

@@ -23,7 +23,7 @@ from tenfold.papers.melody.composed import read_composed
 from tenfold.papers.melody.measures import notes_of
 from tenfold.papers.melody.page import page_html
 from tenfold.papers.melody.results import FREE, title_of, vote_test
-from tenfold.report.arms import data_of
+from tenfold.report.arms import data_of, each_of
 from tenfold.report.tables import write_csv
 
 PAIRS = (("3L", "1L"), ("2L", "1L"), ("3L", "2L"))
@@ -38,14 +38,16 @@ def listening(cfg: Cfg, job: Job, *, generated: Inputs, page: Output, key: Outpu
     """Writes the page, and the key that says which model composed which piece.
 
     Args:
-        cfg: ``edition``, ``data`` (as shown), ``seeds``; the first seed's pieces are used, and it orders them.
+        cfg: ``edition``, ``data`` (as shown), ``files`` (the variant of each of ``generated``), ``seeds``; the first
+            seed's pieces are used, and it orders them.
         job: what surrounds the run.
-        generated: what models composed (``<variant>/<decoding>/<seeds>.safetensors``).
+        generated: what models composed in the first seeds' job.
         page: HTML. It names no model.
         key: JSON, not for listeners.
     """
     seed = cfg["seeds"][0]
-    pieces = {path.parts[-3]: list(read_composed(path, seed)[FREE].events[:PIECES]) for path in generated}
+    of_each = each_of(generated, cfg["files"]["generated"])
+    pieces = {of["net"]: list(read_composed(path, seed)[FREE].events[:PIECES]) for path, of in of_each}
     key_of, data = blinded(pieces, seed)
     data["face"] = f"Edition {cfg['edition']}; trained on {data_of(cfg)}; seed {seed}."
     write_text(page, page_html(data))

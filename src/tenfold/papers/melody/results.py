@@ -52,14 +52,14 @@ def _deep(row: Any, keys: Sequence[str]) -> Any:
     return row
 
 
-def read_models(paths: Sequence[Path]) -> Models:
-    """Metrics of the models (``models/<variant>/<seeds>.json``), by variant."""
-    return {name: model for (_, name), model in read_arms(paths, Measured).items()}
+def read_models(cfg: Cfg, paths: Sequence[Path]) -> Models:
+    """Metrics of the models, by variant."""
+    return {name: model for (_, name), model in read_arms(paths, cfg["files"]["models"], Measured).items()}
 
 
-def read_measures(paths: Sequence[Path]) -> Measures:
-    """Measures (``measures/<variant>/<decoding>/<seeds>.json``), by variant and decoding, and those of real pieces."""
-    return read_arms(paths, Measured)
+def read_measures(cfg: Cfg, paths: Sequence[Path]) -> Measures:
+    """Measures, by variant and decoding, and those of real pieces."""
+    return read_arms(paths, cfg["files"]["measures"], Measured)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from tenfold.papers.melody.results import (
     title_of,
 )
 from tenfold.papers.melody.tunes import twinkle
-from tenfold.report.arms import face_of
+from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import PALETTE, new_figure, save_figure
 
@@ -56,9 +56,10 @@ def scores(
 
     Pieces that are too much like a training piece are not among the ``generated`` ones; where none is left, it says so.
     """
-    shown = one_seed(face_of(cfg, read_models(models)))
+    shown = one_seed(face_of(cfg, read_models(cfg, models)))
     seed = cfg["seeds"][0]
-    sets = {path.parts[-3]: read_composed(path, seed) for path in reversed(generated)}
+    of_each = each_of(generated, cfg["files"]["generated"])
+    sets = {of["net"]: read_composed(path, seed) for path, of in reversed(of_each)}
     centres = read_centres(profiles, seed)
     figure_hierarchy(sets, centres, shown, hierarchy)
     figure_guidance(sets, "2L", "beat", centres, shown, beat_guidance)

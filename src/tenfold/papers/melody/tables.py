@@ -48,7 +48,7 @@ def tables(
     metrics: Output,
 ) -> None:
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    trained, measured = read_models(models), read_measures(measures)
+    trained, measured = read_models(cfg, models), read_measures(cfg, measures)
     shown = face_of(cfg, trained)
     write_table(table_likelihood(trained, shown), likelihood)
     write_table(table_accuracy(cfg, trained, shown), accuracy)

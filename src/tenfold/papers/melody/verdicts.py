@@ -20,42 +20,28 @@ from tenfold.papers.melody.results import (
     title_of,
     vote_test,
 )
-from tenfold.report.arms import BySeed, data_of, face_of
-from tenfold.report.claims import Arms, Evidence, Pair, decide_family, verdict_lines, write_claims
+from tenfold.report.arms import BySeed, face_of, joined
+from tenfold.report.evidence import Check, Evidence, NetArms, Paired, declared
+from tenfold.report.words import conclude
 
 POINTS = "points"
-NATS = "nats per sixteenth"
 
 
 @stage
 def claims(cfg: Cfg, job: Job, *, models: Inputs, measures: Inputs, claims: Output) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
-    trained, measured, decoding = read_models(models), read_measures(measures), main_decoding(cfg)
-    composed = {variant: arm for (variant, rule), arm in measured.items() if rule == decoding}
-    evidence = {
-        "M1-rhythm": lower(composed, "3L", "1L", "", "rhythm_repetition_distance"),
-        "M1-rhythm-2l": lower(composed, "2L", "1L", "", "rhythm_repetition_distance"),
-        "M1-rhythm-3l-2l": lower(composed, "3L", "2L", "", "rhythm_repetition_distance"),
-        "M1-irregular": lower(composed, "3L", "1L", POINTS, "irregular", percent=True),
+    trained, decoding = read_models(cfg, models), main_decoding(cfg)
+    composed = {variant: arm for (variant, rule), arm in read_measures(cfg, measures).items() if rule == decoding}
+    all_models = NetArms("models", joined(trained, composed, "composed"), "models")
+    evidence = declared(cfg, [all_models], title=title_of) | {
         "M1-p": printed_p(cfg["published"]["votes"]),
-        "M3-classifier": higher(composed, "3L", "1L", POINTS, "classifier", "judged_real", percent=True),
         "M4-beat": follows(composed, "3L", "beat"),
         "M4-bar": follows(composed, "3L", "bar"),
         "M5-accuracy": more_accurate(trained, "3L", "1L"),
-        "M5-likelihood": lower(trained, "3L", "1L", NATS, "nll", "joint"),
-        "M5-likelihood-2l": lower(trained, "2L", "1L", NATS, "nll", "joint"),
         "M6": in_rhythm_of_the_tune(composed, "3L"),
-        "M7-likelihood": lower(trained, "3L", "1L-wide", NATS, "nll", "joint"),
-        "M7-rhythm": lower(composed, "3L", "1L-wide", "", "rhythm_repetition_distance"),
         "M8": stops_later(trained, ("2L", "3L"), "1L"),
     }
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data_of(cfg).is_standin, edition=cfg["edition"])
-    write_claims(claims, paper="melody", face=face_of(cfg, trained), verdicts=verdicts)
-    for line in verdict_lines(verdicts):
-        job.say(line)
-
-
-Found = Models | dict[str, Measured]
+    conclude(cfg, job, claims, paper="melody", face=face_of(cfg, trained), evidence=evidence)
 
 
 def missing(*variants: str) -> Evidence:
@@ -63,30 +49,10 @@ def missing(*variants: str) -> Evidence:
     return Evidence(reason=f"this edition does not have {' and '.join(map(title_of, variants))}")
 
 
-def compared(
-    arms: Found, ours: str, other: str, unit: str, keys: tuple[str, ...], *, better: str, percent: bool
-) -> Evidence:
-    """A number of one model against that of another, paired by seed."""
-    if absent := [variant for variant in (ours, other) if variant not in arms]:
-        return missing(*absent)
-    values = [arms[variant].percent_at(*keys) if percent else arms[variant].at(*keys) for variant in (ours, other)]
-    return Evidence([Arms(f"{title_of(ours)} against {title_of(other)}", values[0], values[1], better)], unit=unit)
-
-
-def lower(arms: Found, ours: str, other: str, unit: str, *keys: str, percent: bool = False) -> Evidence:
-    """A number that is better when it is lower."""
-    return compared(arms, ours, other, unit, keys, better="lower", percent=percent)
-
-
-def higher(arms: Found, ours: str, other: str, unit: str, *keys: str, percent: bool = False) -> Evidence:
-    """A number that is better when it is higher."""
-    return compared(arms, ours, other, unit, keys, better="higher", percent=percent)
-
-
 def printed_p(votes: list[dict[str, Any]]) -> Evidence:
     """P values from the printed counts, each to half a unit of the third digit of the printed one."""
     cells = [
-        Pair(f"{row['ours']} against {row['other']}", vote_test(row["votes"], row["of"])[1], row["p"],
+        Check(f"{row['ours']} against {row['other']}", vote_test(row["votes"], row["of"])[1], row["p"],
              tolerance=half_unit(row["p"]))
         for row in votes if row["votes"] is not None
     ]  # fmt: skip
@@ -98,7 +64,7 @@ def half_unit(printed: float, digits: int = 3) -> float:
     return 0.5 * 10.0 ** (math.floor(math.log10(printed)) - digits + 1) * (1 + 1e-9)
 
 
-def follows(composed: Found, variant: str, layer: str) -> Evidence:
+def follows(composed: dict[str, Measured], variant: str, layer: str) -> Evidence:
     """Clips as told against chance: under the model's own, a real piece's and hand-made profiles of the layer."""
     if variant not in composed:
         return missing(variant)
@@ -110,14 +76,14 @@ def follows(composed: Found, variant: str, layer: str) -> Evidence:
             averaged_over([arm.percent_at("guidance", condition, layer, name) for condition in by_hand])
             for name in ("followed", "chance")
         ]
-        cells.append(Arms(f"hand-made {layer}s", averaged[0], averaged[1]))
+        cells.append(Paired(f"hand-made {layer}s", averaged[0], averaged[1]))
     return Evidence(cells, unit=POINTS) if cells else Evidence(reason="nothing was composed under known profiles")
 
 
-def told(arm: Measured, condition: str, layer: str) -> Arms:
+def told(arm: Measured, condition: str, layer: str) -> Paired:
     """One cell: clips as told against chance, under the profiles of one condition."""
     values = [arm.percent_at("guidance", condition, layer, name) for name in ("followed", "chance")]
-    return Arms(f"{condition_title(condition)} {layer}s", values[0], values[1])
+    return Paired(f"{condition_title(condition)} {layer}s", values[0], values[1])
 
 
 def averaged_over(several: list[BySeed]) -> BySeed:
@@ -134,11 +100,11 @@ def more_accurate(models: Models, ours: str, other: str) -> Evidence:
     cells = []
     for what, title in (("event", "events"), ("no_event", "no-events")):
         shares = [models[variant].percent_at("accuracy", "repeat", what) for variant in (ours, other)]
-        cells.append(Arms(title, shares[0], shares[1]))
+        cells.append(Paired(title, shares[0], shares[1]))
     return Evidence(cells, unit=POINTS)
 
 
-def in_rhythm_of_the_tune(composed: Found, variant: str) -> Evidence:
+def in_rhythm_of_the_tune(composed: dict[str, Measured], variant: str) -> Evidence:
     """Beats of new melodies that have the tune's profile, against chance."""
     if variant not in composed or TUNE not in composed[variant].names("guidance"):
         return Evidence(reason="this edition composes nothing under the profiles of the tune")
@@ -160,7 +126,7 @@ def stops_later(models: Models, ours: tuple[str, ...], other: str) -> Evidence:
         )
     stopped = models[other].at("stopped_at")
     cells = [
-        Arms(f"{title_of(variant)} against {title_of(other)}", models[variant].at("stopped_at"), stopped)
+        Paired(f"{title_of(variant)} against {title_of(other)}", models[variant].at("stopped_at"), stopped)
         for variant in ours
     ]
     return Evidence(cells, unit="iterations")

@@ -9,7 +9,7 @@ from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
 from tenfold.papers.pruning_from_scratch.results import Arms, Structures, alike, read_arms, read_structures
 from tenfold.papers.pruning_from_scratch.tables import percent
-from tenfold.report.arms import face_of
+from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import draw_lines, draw_matrix, draw_points, new_figure, save_figure
 
@@ -38,7 +38,7 @@ def figures(
     gates: Outputs,
 ) -> None:
     """All figures, each with the CSV behind it."""
-    trained, found = read_arms(arms), read_structures(structures)
+    trained, found = read_arms(cfg, arms), read_structures(cfg, structures)
     shown = face_of(cfg, trained)
     figure_accuracy(trained, shown, accuracy)
     figure_correlation(cfg, found, shown, correlations)
@@ -103,7 +103,8 @@ def figure_channels(cfg: Cfg, structures: Structures, shown: Face, paths: Output
 def figure_gates(cfg: Cfg, histories: Inputs, shown: Face, paths: Outputs) -> None:
     """How the gates of the first net spread while they are learned, on random weights."""
     net = next(iter(cfg["nets"]))
-    whole = pd.concat([pd.read_csv(path) for path in histories if path.parts[-3] == net])
+    of_each = each_of(histories, cfg["files"]["gate_histories"])
+    whole = pd.concat([pd.read_csv(path) for path, of in of_each if of["net"] == net])
     named = {"gate_mean": "mean", "gate_q05": "5 %", "gate_q50": "median", "gate_q95": "95 %"}
     frame = whole.melt(["seed", "epoch"], list(named), var_name="quantile", value_name="gate")
     frame["quantile"] = frame["quantile"].map(named)

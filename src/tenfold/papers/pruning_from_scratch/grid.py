@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tenfold import config
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of, seeds_wildcard
 
 RANDOM_INIT = "random-init"
@@ -85,24 +86,38 @@ TABLES = (
 FIGURES = ("figure-accuracy", "figure-correlation", "figure-channels", "figure-gates")
 
 
-def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The metrics of all nets and arms."""
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of all nets and arms: what each file is of, and its path."""
     return [
-        f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json"
+        ({**_of(edition, net), "arm": arm}, f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json")
         for net in edition.settings["nets"]
         for arm in arms(edition, net)
         for seeds in edition.seed_groups
     ]
 
 
-def structures(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The structures of all nets, of every origin that an arm of the edition has."""
+def _of(edition: Edition, net: str) -> Cfg:
+    return {"data": of_net(edition, net).settings["data"], "net": net}
+
+
+def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all nets and arms."""
+    return [path for _, path in trained(edition)]
+
+
+def pruned(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The structures of all nets, of every origin that an arm of the edition has: what each is of, and its path."""
     return [
-        f"{edition.runs}/structures/{net}/{name}/{seeds}.json"
+        ({**_of(edition, net), "origin": name}, f"{edition.runs}/structures/{net}/{name}/{seeds}.json")
         for net in edition.settings["nets"]
         for name in _origins(edition, net)
         for seeds in (init_groups(edition, net) if name == RANDOM_INIT else edition.seed_groups)
     ]
+
+
+def structures(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The structures of all nets, of every origin that an arm of the edition has."""
+    return [path for _, path in pruned(edition)]
 
 
 def _origins(edition: Edition, net: str) -> list[str]:
@@ -139,31 +154,38 @@ def checkpoint(edition: Edition, wildcards: Wildcards) -> list[str]:
 
 def searches(edition: Edition, wildcards: Wildcards) -> list[str]:
     """What gate learning and pre-training did and cost, for all nets."""
-    return _courses(edition, "json")
+    return [f"{path}.json" for _, path in _courses(edition)]
 
 
 def search_times(edition: Edition, wildcards: Wildcards) -> list[str]:
     """The seconds that gate learning and pre-training took, for all nets."""
-    return _courses(edition, "times.csv")
+    return [f"{path}.times.csv" for _, path in _courses(edition)]
 
 
 def gate_histories(edition: Edition, wildcards: Wildcards) -> list[str]:
     """How the gates of random inits went, for all nets."""
+    return [path for _, path in _histories(edition)]
+
+
+def _histories(edition: Edition) -> list[tuple[Cfg, str]]:
     return [
-        f"{edition.runs}/gates/{net}/{RANDOM_INIT}/{seeds}.csv"
+        (_of(edition, net), f"{edition.runs}/gates/{net}/{RANDOM_INIT}/{seeds}.csv")
         for net in edition.settings["nets"]
         for seeds in edition.seed_groups
     ]
 
 
-def _courses(edition: Edition, suffix: str) -> list[str]:
+def _courses(edition: Edition) -> list[tuple[Cfg, str]]:
+    """Gate learning and pre-training: what was learned on or that it was a pre-training, and the path's beginning."""
     files = []
     for net in edition.settings["nets"]:
+        of = _of(edition, net)
         for source in sources(edition, net):
             groups = init_groups(edition, net) if source == RANDOM_INIT else edition.seed_groups
-            files += [f"{edition.runs}/gates/{net}/{source}/{seeds}.{suffix}" for seeds in groups]
+            files += [({**of, "source": source}, f"{edition.runs}/gates/{net}/{source}/{seeds}") for seeds in groups]
         if len(sources(edition, net)) > 1:
-            files += [f"{edition.runs}/pretrain/{net}/{seeds}.{suffix}" for seeds in edition.seed_groups]
+            groups = edition.seed_groups
+            files += [({**of, "source": "pretrain"}, f"{edition.runs}/pretrain/{net}/{seeds}") for seeds in groups]
     return files
 
 
@@ -273,6 +295,12 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     return {
         "data": data_shown(edition),
         "seeds": settings["seeds"],
+        "files": {
+            "metrics": [of for of, _ in trained(edition)],
+            "structures": [of for of, _ in pruned(edition)],
+            "searches": [of for of, _ in _courses(edition)],
+            "gate_histories": [of for of, _ in _histories(edition)],
+        },
         "nets": {net: {"arms": arms(edition, net), **_net(edition, net, "width")} for net in settings["nets"]},
         "budgets": settings["budgets"],
         "tolerance": settings["search"]["tolerance"],
@@ -290,4 +318,7 @@ def costs(edition: Edition, wildcards: Wildcards) -> Cfg:
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
+    editions = config.paper(edition.slug).editions.values()
+    known = [(net, kind) for settings in editions for net, of in settings["nets"].items() for kind in of["arms"]]
+    config.check_evidence(edition.slug, known)
     return {**report(edition, wildcards), "claims": edition.claims}

@@ -10,15 +10,21 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from tenfold.files import read_json
+from tenfold.launcher import Cfg
 from tenfold.measure.statistics import correlation
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT, split_arm
 from tenfold.report.arms import Arm as AnyArm
 from tenfold.report.arms import read_arms as read_metrics
+from tenfold.report.arms import read_each
 
 
 class Arm(AnyArm):
     """One arm of one net; its facts have the MACs of the standard net."""
+
+    @property
+    def in_head(self) -> dict[str, Any]:
+        """Its kind and its ratio."""
+        return {"arm": self.kind, "ratio": self.ratio}
 
     @property
     def kind(self) -> str:
@@ -39,9 +45,9 @@ class Arm(AnyArm):
 Arms = dict[tuple[str, str], Arm]
 
 
-def read_arms(paths: Sequence[Path]) -> Arms:
-    """Metrics files (``.../<net>/<arm>/<seeds>.json``) as arms, by net and arm, in the order of the paths."""
-    return read_metrics(paths, Arm)
+def read_arms(cfg: Cfg, paths: Sequence[Path]) -> Arms:
+    """Metrics files as arms, by net and arm, in the order of the files."""
+    return read_metrics(paths, cfg["files"]["metrics"], Arm)
 
 
 @dataclass(frozen=True)
@@ -57,14 +63,14 @@ class Structures:
         return sorted(names, key=lambda name: int(name.removeprefix("pretrained-e")))
 
 
-def read_structures(paths: Sequence[Path]) -> Structures:
-    """Structure files (``.../<net>/<origin>/<seeds>.json``)."""
+def read_structures(cfg: Cfg, paths: Sequence[Path]) -> Structures:
+    """Structure files, by net and origin."""
     rows: dict[tuple[str, str], dict[float, dict[int, dict[str, Any]]]] = {}
     files: dict[tuple[str, str], list[str]] = {}
-    for path in paths:
-        key = path.parts[-3], path.parts[-2]
+    for path, of, content in read_each(paths, cfg["files"]["structures"]):
+        key = of["net"], of["origin"]
         files.setdefault(key, []).append(path.as_posix())
-        for row in read_json(path)["rows"]:
+        for row in content["rows"]:
             rows.setdefault(key, {}).setdefault(row["ratio"], {})[row["seed"]] = row
     return Structures(rows, files)
 
@@ -83,13 +89,13 @@ class Search:
         return {seed: row["images"] * row["macs_per_image"] for seed, row in self.rows.items()}
 
 
-def read_searches(paths: Sequence[Path]) -> dict[tuple[str, str], Search]:
-    """Summaries of gate learning (``gates/<net>/<source>/``) and pre-training (``pretrain/<net>/``)."""
+def read_searches(cfg: Cfg, paths: Sequence[Path]) -> dict[tuple[str, str], Search]:
+    """Summaries of gate learning and pre-training, by net and what was learned on (``pretrain`` for the latter)."""
     found: dict[tuple[str, str], Search] = {}
-    for path in paths:
-        net, name = (path.parts[-2], "pretrain") if path.parts[-3] == "pretrain" else (path.parts[-3], path.parts[-2])
-        search = found.setdefault((net, name), Search(net, name, {}, []))
-        search.rows.update({row["seed"]: row for row in read_json(path)["rows"]})
+    for path, of, content in read_each(paths, cfg["files"]["searches"]):
+        key = of["net"], of["source"]
+        search = found.setdefault(key, Search(*key, {}, []))
+        search.rows.update({row["seed"]: row for row in content["rows"]})
         search.files.append(path.as_posix())
     return found
 

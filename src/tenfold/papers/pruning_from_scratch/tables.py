@@ -51,13 +51,13 @@ def tables(
     metrics: Output,
 ) -> None:
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    trained, found = read_arms(arms), read_structures(structures)
+    trained, found = read_arms(cfg, arms), read_structures(cfg, structures)
     shown = face_of(cfg, trained)
     write_table(table_accuracy(cfg, trained, shown), accuracy)
     write_table(table_comparison(cfg, trained, shown), comparison)
     write_table(table_budget(cfg, found, shown), budget)
     write_table(table_correlation(cfg, found, shown), correlation)
-    write_table(table_search_cost(read_searches(searches), shown), search_cost)
+    write_table(table_search_cost(read_searches(cfg, searches), shown), search_cost)
     write_times(times, search_times)
     write_json(metrics, metrics_of(trained))
     job.say(f"{len(trained)} arms in 5 tables")

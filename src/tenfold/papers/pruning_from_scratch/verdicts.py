@@ -14,41 +14,33 @@ from tenfold.papers.pruning_from_scratch.results import (
     read_structures,
 )
 from tenfold.papers.pruning_from_scratch.tables import percent
-from tenfold.report.arms import data_of, face_of
-from tenfold.report.claims import Arms as Pairs
-from tenfold.report.claims import Evidence, Groups, Pair, decide_family, verdict_lines, write_claims
+from tenfold.report.arms import face_of
+from tenfold.report.evidence import Check, Evidence, Groups, NetArms, Paired, declared
+from tenfold.report.words import conclude
 
 
 @stage
 def claims(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, searches: Inputs, claims: Output) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
-    trained, found, costs = read_arms(arms), read_structures(structures), read_searches(searches)
-    evidence = {
-        "C1": paired(trained, "pruned", "pretrained"),
-        "C1-uniform": paired(trained, "pruned", "uniform"),
-        "C1-random": paired(trained, "pruned", "random"),
+    trained, found = read_arms(cfg, arms), read_structures(cfg, structures)
+    evidence = declared(cfg, by_budget(trained), cell="{net}") | {
         "C2": more_alike(found, cfg),
-        "C3": paired(trained, "chosen", "pretrained"),
-        "C4": cheaper(costs),
+        "C4": cheaper(read_searches(cfg, searches)),
         "C5": budget_met(found, cfg),
-        "C6": paired(trained, "scratch-b", "pruned"),
     }
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data_of(cfg).is_standin, edition=cfg["edition"])
-    write_claims(claims, paper="pruning-from-scratch", face=face_of(cfg, trained), verdicts=verdicts)
-    for line in verdict_lines(verdicts):
-        job.say(line)
+    conclude(cfg, job, claims, paper="pruning-from-scratch", face=face_of(cfg, trained), evidence=evidence)
 
 
-def paired(arms: Arms, ours: str, other: str) -> Evidence:
-    """Accuracy of one kind of arm against another, at each net and ratio that has both, paired by seed."""
-    cells = []
-    for (net, _), arm in arms.items():
-        rival = arms.get((net, f"{other}-p{arm.ratio}"))
-        if arm.kind == ours and rival is not None:
-            cells.append(Pairs(f"{net}, {percent(arm.ratio)} saved", arm.accuracy, rival.accuracy))
-    if not cells:
-        return Evidence(reason=f"this edition trains no pair of arms '{ours}' and '{other}'")
-    return Evidence(cells, unit="points")
+def by_budget(arms: Arms) -> list[NetArms]:
+    """The arms of each net at each ratio of saved MACs, by their kind."""
+    return [
+        NetArms(
+            net,
+            {arm.kind: arm for (of, _), arm in arms.items() if (of, arm.ratio) == (net, ratio)},
+            f"{net}, {percent(ratio)} saved",
+        )
+        for net, ratio in dict.fromkeys((net, arm.ratio) for (net, _), arm in arms.items())
+    ]
 
 
 def more_alike(structures: Structures, cfg: Cfg) -> Evidence:
@@ -68,7 +60,7 @@ def cheaper(searches: dict[tuple[str, str], Search]) -> Evidence:
         if name == "pretrain":
             gates = searches[net, RANDOM_INIT].work()
             ours = pretraining.work()
-            cells.append(Pairs(net, ours, {seed: gates[seed] for seed in ours}))
+            cells.append(Paired(net, ours, {seed: gates[seed] for seed in ours}))
     return Evidence(cells) if cells else Evidence(reason="this edition pre-trains no net")
 
 
@@ -79,7 +71,7 @@ def budget_met(structures: Structures, cfg: Cfg) -> Evidence:
         for ratio, rows in sorted(structures.rows[net, RANDOM_INIT].items()):
             met = [abs(row["achieved"] - ratio) / ratio <= cfg["tolerance"] for row in rows.values()]
             label = f"{net}, p = {ratio:g}: {sum(met)} of {len(met)} seeds within {cfg['tolerance']:g}"
-            cells.append(Pair(label, sum(met) / len(met), 1.0, tolerance=0.0, n=len(met)))
+            cells.append(Check(label, sum(met) / len(met), 1.0, tolerance=0.0, n=len(met)))
     return Evidence(cells, trained=False)
 
 

@@ -16,7 +16,7 @@ from tenfold.papers.rco.results import (
     read_noise,
     read_teacher,
 )
-from tenfold.report.arms import face_of
+from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import GREYS, draw_curves, draw_lines, new_figure, save_figure
 
@@ -37,12 +37,12 @@ def figures(
     robustness: Outputs,
 ) -> None:
     """All figures, each with the CSV behind it."""
-    found = read_arms(arms, searches)
+    found = read_arms(cfg, arms, searches)
     shown = face_of(cfg, found)
     figure_hardness(cfg, found, read_teacher(teachers), shown, hardness)
     figure_complexity(found, shown, complexity)
-    figure_trajectory(landscapes, shown, trajectory)
-    figure_noise(noise, shown, robustness)
+    figure_trajectory(cfg, landscapes, shown, trajectory)
+    figure_noise(cfg, noise, shown, robustness)
     job.say("4 figures")
 
 
@@ -84,9 +84,10 @@ def figure_complexity(arms: Arms, shown: Face, paths: Outputs) -> None:
     save_figure(figure, frame, paths)
 
 
-def figure_trajectory(landscapes: Inputs, shown: Face, paths: Outputs) -> None:
+def figure_trajectory(cfg: Cfg, landscapes: Inputs, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 5: the ways of KD and RCO in the plane of their two main directions, over the loss."""
-    frame = pd.concat([pd.read_csv(path).assign(student=path.parts[-2]) for path in landscapes])
+    of_each = each_of(landscapes, cfg["files"]["landscapes"])
+    frame = pd.concat([pd.read_csv(path).assign(student=of["net"]) for path, of in of_each])
     student = frame["student"].iloc[0]
     one_seed = Face(shown.edition, shown.data, 1, shown.device, shown.precision)
     figure, panels = new_figure(f"The ways of KD and RCO, {student} (Figure 5)", one_seed)
@@ -105,11 +106,11 @@ def figure_trajectory(landscapes: Inputs, shown: Face, paths: Outputs) -> None:
     save_figure(figure, frame, paths)
 
 
-def figure_noise(noise: Inputs, shown: Face, paths: Outputs) -> None:
+def figure_noise(cfg: Cfg, noise: Inputs, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 6: accuracy against the noise in the images."""
     frame = pd.DataFrame(
         {"arm": f"{student}, {arm}", "sigma": sigma, "seed": seed, "accuracy": value}
-        for (student, arm), levels in read_noise(noise).items()
+        for (student, arm), levels in read_noise(cfg, noise).items()
         for sigma, by_seed in levels.items()
         for seed, value in by_seed.items()
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenfold import config
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
 
 TABLES = (
@@ -28,6 +29,10 @@ TABLES = (
     "table-cost",
 )
 FIGURES = ("figure-hardness", "figure-complexity", "figure-trajectory", "figure-noise")
+
+# What claims call the arms that differ from edition to edition: of most anchors ({}), and their controls.
+MOST = {"eei-most": "eei-{}", "kd-most": "kd-{}x", "hint-eei-most": "hint-eei-{}", "hint-most": "hint-{}x",
+        "one-stage-most": "one-stage-{}"}  # fmt: skip
 
 NUMBER_AS = {"alone": "alone-{}x", "kd": "kd-{}x", "from": "from-e{}", "hint": "hint-{}x"}
 
@@ -84,10 +89,10 @@ def route(edition: Edition, wildcards: Wildcards) -> list[str]:
     return [f"{edition.runs}/weights/route/{wildcards.seeds}.safetensors"]
 
 
-def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The metrics of all students and arms, but those of the greedy search."""
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of all students and arms, but those of the greedy search: what each is of, and its path."""
     return [
-        f"{edition.runs}/metrics/{student}/{arm}/{seeds}.json"
+        ({**_of(edition, student), "arm": arm}, f"{edition.runs}/metrics/{student}/{arm}/{seeds}.json")
         for student in _students(edition)
         for arm in arms(edition, student)
         if not arm.startswith("gs-")
@@ -95,14 +100,28 @@ def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
     ]
 
 
-def searches(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The metrics of the greedy searches."""
+def searched(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of the greedy searches: what each is of, and its path."""
     return [
-        f"{edition.runs}/search/{student}/{seeds}.json"
+        (_of(edition, student), f"{edition.runs}/search/{student}/{seeds}.json")
         for student in _students(edition)
         if "gs" in edition.settings["students"][student]["arms"]
         for seeds in edition.seed_groups
     ]
+
+
+def _of(edition: Edition, student: str) -> Cfg:
+    return {"data": edition.settings["data"], "net": student}
+
+
+def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all students and arms, but those of the greedy search."""
+    return [path for _, path in trained(edition)]
+
+
+def searches(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of the greedy searches."""
+    return [path for _, path in searched(edition)]
 
 
 def teachers(edition: Edition, _wildcards: Wildcards) -> list[str]:
@@ -120,17 +139,17 @@ def examined_weights(edition: Edition, wildcards: Wildcards) -> list[str]:
 
 def noise(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """Noise robustness, for all students that are looked at."""
-    return _examinations(edition, "noise.json")
+    return [path for _, path in _examinations(edition, "noise.json")]
 
 
 def landscapes(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The ways of the first seed of all students that are looked at."""
-    return _examinations(edition, "landscape.csv", first_only=True)
+    return [path for _, path in _examinations(edition, "landscape.csv", first_only=True)]
 
 
-def _examinations(edition: Edition, suffix: str, first_only: bool = False) -> list[str]:
+def _examinations(edition: Edition, suffix: str, first_only: bool = False) -> list[tuple[Cfg, str]]:
     return [
-        f"{edition.runs}/examine/{student}/{seeds}.{suffix}"
+        (_of(edition, student), f"{edition.runs}/examine/{student}/{seeds}.{suffix}")
         for student in _students(edition)
         if len(examined(edition, student)) == 2
         for seeds in edition.seed_groups[: 1 if first_only else None]
@@ -232,6 +251,12 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
         "labels": settings["images"]["labels"],
         "pixels": settings["images"]["pixels"],
         "seeds": settings["seeds"],
+        "files": {
+            "metrics": [of for of, _ in trained(edition)],
+            "searches": [of for of, _ in searched(edition)],
+            "noise": [of for of, _ in _examinations(edition, "noise.json")],
+            "landscapes": [of for of, _ in _examinations(edition, "landscape.csv", first_only=True)],
+        },
         "students": {student: arms(edition, student) for student in settings["students"]},
         "teacher_epochs": settings["teacher"]["recipe"]["epochs"],
         "published": edition.published,
@@ -248,4 +273,12 @@ def costs(edition: Edition, wildcards: Wildcards) -> Cfg:
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
+    known = [
+        (student, name_of(kind, value))
+        for settings in config.paper(edition.slug).editions.values()
+        for student, of in settings["students"].items()
+        for kind, values in of["arms"].items()
+        for value in values
+    ]
+    config.check_evidence(edition.slug, [*known, *(("", alias) for alias in MOST)])
     return {**report(edition, wildcards), "claims": edition.claims}

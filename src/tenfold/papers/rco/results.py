@@ -11,7 +11,7 @@ from tenfold.files import read_json
 from tenfold.launcher import Cfg
 from tenfold.papers.rco.grid import largest_m, name_of, split_arm
 from tenfold.report.arms import Arm as AnyArm
-from tenfold.report.arms import BySeed, add_rows
+from tenfold.report.arms import BySeed, add_rows, read_each
 from tenfold.report.arms import read_arms as read_metrics
 
 
@@ -27,6 +27,11 @@ class Arm(AnyArm):
     def value(self) -> float:
         """The arm's number: budgets, an epoch, anchors or a relaxation factor."""
         return split_arm(self.name)[1]
+
+    @property
+    def in_head(self) -> dict[str, Any]:
+        """Its kind and its number."""
+        return {"arm": self.kind, "value": self.value}
 
     def hardness(self, epoch: int) -> BySeed:
         """KL divergence from a checkpoint of the teacher, on held-out images, by seed."""
@@ -48,14 +53,13 @@ class Teacher:
         return {seed: 100 * row["test_accuracy"] for seed, row in self.rows[epoch].items()}
 
 
-def read_arms(metrics: Sequence[Path], searches: Sequence[Path]) -> Arms:
-    """Metrics files (``.../<student>/<arm>/<seeds>.json``) and searches (``.../<student>/<seeds>.json``) as arms."""
-    found: Arms = read_metrics(metrics, Arm)
-    for path in searches:
-        student, content = path.parts[-2], read_json(path)
+def read_arms(cfg: Cfg, metrics: Sequence[Path], searches: Sequence[Path]) -> Arms:
+    """Metrics files and searches as arms."""
+    found: Arms = read_metrics(metrics, cfg["files"]["metrics"], Arm)
+    for path, of, content in read_each(searches, cfg["files"]["searches"]):
         for row in content["rows"]:
             name = name_of("gs", row["delta"])
-            add_rows(found.setdefault((student, name), Arm(student, name)), [row], path, content)
+            add_rows(found.setdefault((of["net"], name), Arm(of["net"], name)), [row], path, content)
     return found
 
 
@@ -68,12 +72,12 @@ def read_teacher(paths: Sequence[Path]) -> Teacher:
     return Teacher(rows, [path.as_posix() for path in paths])
 
 
-def read_noise(paths: Sequence[Path]) -> dict[tuple[str, str], dict[float, BySeed]]:
+def read_noise(cfg: Cfg, paths: Sequence[Path]) -> dict[tuple[str, str], dict[float, BySeed]]:
     """Accuracy under noise in percent: student and arm -> standard deviation -> seed -> value."""
     found: dict[tuple[str, str], dict[float, BySeed]] = {}
-    for path in paths:
-        for row in read_json(path)["rows"]:
-            levels = found.setdefault((path.parts[-2], row["arm"]), {})
+    for _, of, content in read_each(paths, cfg["files"]["noise"]):
+        for row in content["rows"]:
+            levels = found.setdefault((of["net"], row["arm"]), {})
             levels.setdefault(row["sigma"], {})[row["seed"]] = 100 * row["accuracy"]
     return found
 

@@ -48,7 +48,7 @@ def tables(
     metrics: Output,
 ) -> None:
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    found, teacher = read_arms(arms, searches), read_teacher(teachers)
+    found, teacher = read_arms(cfg, arms, searches), read_teacher(teachers)
     shown = face_of(cfg, found)
     write_table(table_arms(cfg, found, teacher, shown), all_arms)
     write_table(table_early(cfg, found, teacher, shown), early)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from statistics import mean
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, main, stage
+from tenfold.papers.rco.grid import MOST, largest_m
 from tenfold.papers.rco.results import (
     Arms,
     Teacher,
@@ -18,9 +20,9 @@ from tenfold.papers.rco.results import (
     read_teacher,
 )
 from tenfold.papers.rco.tables import strategy_arm
-from tenfold.report.arms import BySeed, data_of, face_of, minus
-from tenfold.report.claims import Arms as Pairs
-from tenfold.report.claims import Evidence, decide_family, verdict_lines, write_claims
+from tenfold.report.arms import BySeed, face_of, minus
+from tenfold.report.evidence import Evidence, NetArms, Paired, by_net, declared
+from tenfold.report.words import conclude
 
 POINTS = "points"
 
@@ -30,50 +32,35 @@ def claims(
     cfg: Cfg, job: Job, *, arms: Inputs, searches: Inputs, teachers: Inputs, noise: Inputs, claims: Output
 ) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
-    found, teacher, student = read_arms(arms, searches), read_teacher(teachers), main_student(cfg)
-    most = most_anchors(found, student)
-    rco, same_budget = f"eei-{most}", f"kd-{most}x"
-    last = cfg["teacher_epochs"]
-    evidence = {
-        "C1": more_accurate(found, student, (rco, "kd-1x")),
-        "C1-budget": more_accurate(found, student, (rco, same_budget)),
+    found, teacher, student = read_arms(cfg, arms, searches), read_teacher(teachers), main_student(cfg)
+    most, last = most_anchors(found, student), cfg["teacher_epochs"]
+    evidence = declared(cfg, [with_most(net) for net in by_net(found)], title=title_of) | {
         "C1-early": beats_early(found, student),
         "C2": nearer_to_early(found, student, last),
         "C2-accuracy": smaller_gap(found, teacher, student, last),
-        "C3": more_congruent(found, student, rco, "kd-1x"),
-        "C3-budget": more_congruent(found, student, rco, same_budget),
-        "C3-hint": more_congruent(found, student, f"hint-eei-{most}", f"hint-{most}x"),
         "C4": gains_more_when_small(found),
-        "C5": one_stage_beats(found, student),
-        "C6": more_accurate(found, student, ("gs-0.8", rco)),
         "C6-budget": beats_control(found, student, ("gs-0.8",)),
-        "C8": more_robust(read_noise(noise), student, rco, same_budget),
-        "C9": more_accurate(found, student, ("eei-4", "eei-3"), ("eei-3", "eei-2")),
+        "C8": more_robust(read_noise(cfg, noise), student, f"eei-{most}", f"kd-{most}x"),
         "C9-budget": beats_control(found, student, ("eei-2", "eei-3", "eei-4")),
     }
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data_of(cfg).is_standin, edition=cfg["edition"])
-    write_claims(claims, paper="rco", face=face_of(cfg, found), verdicts=verdicts)
-    for line in verdict_lines(verdicts):
-        job.say(line)
+    conclude(cfg, job, claims, paper="rco", face=face_of(cfg, found), evidence=evidence)
+
+
+def with_most(net: NetArms) -> NetArms:
+    """A student's arms, those of most anchors also under the names that claims give them."""
+    of_eei, of_one_stage = (largest_m(list(net.arms), kind) for kind in ("eei", "one-stage"))
+    names = {alias: name.format(of_one_stage if alias == "one-stage-most" else of_eei) for alias, name in MOST.items()}
+    return replace(net, arms={**net.arms, **{a: net.arms[n] for a, n in names.items() if n in net.arms}})
+
+
+def title_of(arm: str) -> str:
+    """An arm as it is called in a sentence."""
+    return "one-stage RCO" if arm == "one-stage-most" else arm
 
 
 def missing(*names: str) -> Evidence:
     """What is said where arms were not trained."""
     return Evidence(reason=f"this edition does not train {' and '.join(names)}")
-
-
-def more_accurate(arms: Arms, student: str, *pairs: tuple[str, str]) -> Evidence:
-    """Test accuracy of the first arm of each pair against the second, paired by seed."""
-    for pair in pairs:
-        if absent := [name for name in pair if (student, name) not in arms]:
-            return missing(*absent)
-    return Evidence(
-        [
-            Pairs(f"{ours} against {other}", arms[student, ours].accuracy, arms[student, other].accuracy)
-            for ours, other in pairs
-        ],
-        unit=POINTS,
-    )
 
 
 def beats_control(arms: Arms, student: str, names: tuple[str, ...]) -> Evidence:
@@ -84,14 +71,8 @@ def beats_control(arms: Arms, student: str, names: tuple[str, ...]) -> Evidence:
         control = None if arm is None else control_of(arms, arm)
         if arm is None or control is None:
             return missing(name, "distillation of as many epochs")
-        cells.append(Pairs(f"{name} against KD of as many epochs", arm.accuracy, control))
+        cells.append(Paired(f"{name} against KD of as many epochs", arm.accuracy, control))
     return Evidence(cells, unit=POINTS)
-
-
-def one_stage_beats(arms: Arms, student: str) -> Evidence:
-    """One-stage RCO against plain distillation of the same epochs."""
-    arm = strategy_arm(arms, student, "one-stage", None)
-    return missing("one-stage RCO") if arm is None else more_accurate(arms, student, (arm.name, "kd-1x"))
 
 
 def beats_early(arms: Arms, student: str) -> Evidence:
@@ -100,7 +81,7 @@ def beats_early(arms: Arms, student: str) -> Evidence:
     if arm is None or not early:
         return missing("one-stage RCO", "distillation from an early checkpoint")
     best = max(early, key=lambda candidate: mean(candidate.of("held_out_accuracy").values()))
-    return more_accurate(arms, student, (arm.name, best.name))
+    return Evidence([Paired(f"{arm.name} against {best.name}", arm.accuracy, best.accuracy)], unit=POINTS)
 
 
 def nearer_to_early(arms: Arms, student: str, last: int) -> Evidence:
@@ -109,7 +90,7 @@ def nearer_to_early(arms: Arms, student: str, last: int) -> Evidence:
         return missing("distillation from an early checkpoint")
     first, kd = early[0], arms[student, "kd-1x"]
     label = f"{first.name} against kd-1x"
-    return Evidence([Pairs(label, first.hardness(int(first.value)), kd.hardness(last), better="lower")], unit="nats")
+    return Evidence([Paired(label, first.hardness(int(first.value)), kd.hardness(last), better="lower")], unit="nats")
 
 
 def smaller_gap(arms: Arms, teacher: Teacher, student: str, last: int) -> Evidence:
@@ -118,19 +99,7 @@ def smaller_gap(arms: Arms, teacher: Teacher, student: str, last: int) -> Eviden
         return missing("distillation from an early checkpoint")
     first, kd = early[0], arms[student, "kd-1x"]
     gaps = minus(teacher.accuracy(int(first.value)), first.accuracy), minus(teacher.accuracy(last), kd.accuracy)
-    return Evidence([Pairs(f"{first.name} against kd-1x", *gaps, better="lower")], unit=POINTS)
-
-
-def more_congruent(arms: Arms, student: str, ours: str, other: str) -> Evidence:
-    """KL divergence from the final teacher, on training and on held-out images."""
-    if absent := [name for name in (ours, other) if (student, name) not in arms]:
-        return missing(*absent)
-    cells = [
-        Pairs(f"{ours} against {other}, {label}", arms[student, ours].of(key), arms[student, other].of(key),
-              better="lower")
-        for key, label in (("kl_train", "training images"), ("kl_held_out", "held-out images"))
-    ]  # fmt: skip
-    return Evidence(cells, unit="nats")
+    return Evidence([Paired(f"{first.name} against kd-1x", *gaps, better="lower")], unit=POINTS)
 
 
 def gains_more_when_small(arms: Arms) -> Evidence:
@@ -143,7 +112,7 @@ def gains_more_when_small(arms: Arms) -> Evidence:
         sizes[student] = next(iter(arms[student, "kd-1x"].rows.values()))["params"]
     by_size = sorted(sizes, key=sizes.__getitem__)
     cells = [
-        Pairs(f"{small} against {large}", gains[small], gains[large]) for small, large in itertools.pairwise(by_size)
+        Paired(f"{small} against {large}", gains[small], gains[large]) for small, large in itertools.pairwise(by_size)
     ]
     return Evidence(cells, unit=POINTS) if cells else missing("students of several sizes")
 
@@ -156,7 +125,7 @@ def more_robust(noise: dict[tuple[str, str], dict[float, BySeed]], student: str,
     for sigma in noise[student, ours]:
         if sigma > 0:
             lost = [minus(noise[student, name][0.0], noise[student, name][sigma]) for name in (ours, other)]
-            cells.append(Pairs(f"noise of {sigma:g}", lost[0], lost[1], better="lower"))
+            cells.append(Paired(f"noise of {sigma:g}", lost[0], lost[1], better="lower"))
     return Evidence(cells, unit=POINTS)
 
 

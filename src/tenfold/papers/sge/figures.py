@@ -18,7 +18,7 @@ def figures(
     cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, lengths: Outputs, variance: Outputs, groups: Outputs
 ) -> None:
     """All figures, each with the CSV behind it."""
-    found, features = read_arms(arms), read_statistics(statistics)
+    found, features = read_arms(cfg, arms), read_statistics(statistics)
     shown = face_of(cfg, found)
     figure_lengths(features, shown, lengths)
     figure_variance(features, shown, variance)

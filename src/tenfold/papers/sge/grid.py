@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tenfold import config
 from tenfold.errors import UserError
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
 
@@ -79,14 +80,19 @@ def targets(edition: Edition) -> list[str]:
     return [*tables, *figures, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
 
 
-def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The metrics of all nets and arms."""
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of all nets and arms: what each file is of, and its path."""
     return [
-        f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json"
+        ({"data": edition.settings["data"], "net": net, "arm": arm}, f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json")
         for net, settings in edition.settings["nets"].items()
         for arm in settings["arms"]
         for seeds in edition.seed_groups
     ]
+
+
+def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all nets and arms."""
+    return [path for _, path in trained(edition)]
 
 
 def statistics(edition: Edition, _wildcards: Wildcards) -> list[str]:
@@ -157,6 +163,7 @@ def report(edition: Edition, _wildcards: Wildcards) -> Cfg:
         "data": edition.data_shown,
         "pixels": settings["photos"]["size"] if "photos" in settings else settings["images"]["pixels"],
         "seeds": settings["seeds"],
+        "files": {"metrics": [of for of, _ in trained(edition)]},
         "nets": {net: of["arms"] for net, of in settings["nets"].items()},
         "first_channels": first_channels(settings),
         "attention": settings["attention"],
@@ -174,4 +181,7 @@ def costs(edition: Edition, _wildcards: Wildcards) -> Cfg:
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
+    editions = config.paper(edition.slug).editions.values()
+    known = [(net, arm) for settings in editions for net, of in settings["nets"].items() for arm in of["arms"]]
+    config.check_evidence(edition.slug, known)
     return {**report(edition, wildcards), "claims": edition.claims}

@@ -27,9 +27,9 @@ NAMES = {
 NETS = {"resnet50": "ResNet-50", "resnet101": "ResNet-101"}
 
 
-def read_arms(paths: Sequence[Path]) -> Arms:
+def read_arms(cfg: Cfg, paths: Sequence[Path]) -> Arms:
     """The metrics of all nets and arms."""
-    return read_metrics(paths, Arm)
+    return read_metrics(paths, cfg["files"]["metrics"], Arm)
 
 
 def arms_of(arms: Arms, net: str) -> dict[str, Arm]:

@@ -57,7 +57,7 @@ def tables(
     metrics: Output,
 ) -> None:
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    found, costs = read_arms(arms), read_json(counted)
+    found, costs = read_arms(cfg, arms), read_json(counted)
     shown = face_of(cfg, found)
     write_table(table_imagenet(cfg, found, costs, counted.as_posix(), shown), imagenet)
     write_table(table_attention(cfg, found, shown), attention)

@@ -7,22 +7,11 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.sge.grid import first_net
-from tenfold.papers.sge.results import (
-    NAMES,
-    NETS,
-    Statistics,
-    arms_of,
-    group_arms,
-    initial_arm,
-    read_arms,
-    read_statistics,
-)
-from tenfold.report.arms import Arm, Arms, data_of, face_of
-from tenfold.report.claims import Arms as Pairs
-from tenfold.report.claims import Evidence, Pair, decide_family, verdict_lines, write_claims
+from tenfold.papers.sge.results import NAMES, NETS, Statistics, group_arms, read_arms, read_statistics
+from tenfold.report.arms import Arms, face_of
+from tenfold.report.evidence import Check, Evidence, Paired, by_net, declared
+from tenfold.report.words import conclude
 
-POINTS = "points"
 BLOCKS = {"resnet50": 16, "resnet101": 33}
 LAST_DIGIT = 0.001  # of GFLOPs as they are printed; some are rounded there, some cut
 
@@ -30,48 +19,21 @@ LAST_DIGIT = 0.001  # of GFLOPs as they are printed; some are rounded there, som
 @stage
 def claims(cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, counted: Input, claims: Output) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
-    found, features, costs = read_arms(arms), read_statistics(statistics), read_json(counted)
-    ours = arms_of(found, first_net(cfg))
-    evidence = {
-        "C1": more_accurate(ours, ("sge", "plain")),
-        "C2": more_accurate(arms_of(found, "resnet101"), ("sge", "plain")),
+    found, features, costs = read_arms(cfg, arms), read_statistics(statistics), read_json(counted)
+    evidence = declared(cfg, by_net(found), title=name_of) | {
         "C3": almost_free(cfg, costs),
         "C3-others": costs_of_others(costs),
-        "C4": more_accurate(ours, ("sge", "se"), ("sge", "bam"), ("sge", "sk")),
-        "C4-cbam": more_accurate(ours, ("cbam", "sge")),
         "C7-groups": rises_and_falls(cfg, found),
-        "C7-gamma": better_from_zero(ours),
-        "C7-normalisation": more_accurate(ours, ("sge", "sge-unnormalised")),
         "C8": varies_more(features),
         "C8-tail": keeps_the_tail(features),
         "C8-gamma": mostly_positive(features),
-        "C10": more_accurate(ours, ("plain", "gc")),
     }
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=data_of(cfg).is_standin, edition=cfg["edition"])
-    write_claims(claims, paper="sge", face=face_of(cfg, found), verdicts=verdicts)
-    for line in verdict_lines(verdicts):
-        job.say(line)
-
-
-def missing(*names: str) -> Evidence:
-    """What is said where arms were not trained."""
-    return Evidence(reason=f"this edition does not train {' and '.join(names)}")
-
-
-def more_accurate(arms: dict[str, Arm], *pairs: tuple[str, str]) -> Evidence:
-    """Test accuracy of the first arm of each pair against the second, paired by seed."""
-    if absent := sorted({name for pair in pairs for name in pair if name not in arms}):
-        return missing(*absent)
-    cells = [
-        Pairs(f"{name_of(ours)} against {name_of(other)}", arms[ours].accuracy, arms[other].accuracy)
-        for ours, other in pairs
-    ]
-    return Evidence(cells, unit=POINTS)
+    conclude(cfg, job, claims, paper="sge", face=face_of(cfg, found), evidence=evidence)
 
 
 def name_of(arm: str) -> str:
     """An arm as it is called in a sentence."""
-    return "the plain net" if arm == "plain" else NAMES[arm]
+    return "the plain net" if arm == "plain" else NAMES.get(arm, arm)
 
 
 def almost_free(cfg: Cfg, costs: dict[str, Any]) -> Evidence:
@@ -80,10 +42,10 @@ def almost_free(cfg: Cfg, costs: dict[str, Any]) -> Evidence:
     cells = []
     for net, blocks in BLOCKS.items():
         added = costs[f"{net}/sge"]["params"] - costs[f"{net}/plain"]["params"]
-        cells.append(Pair(f"parameters that SGE adds to {NETS[net]}", added, 2 * 64 * blocks))
+        cells.append(Check(f"parameters that SGE adds to {NETS[net]}", added, 2 * 64 * blocks))
         for arm in ("plain", "sge"):
             label, counted = f"GFLOPs of {NETS[net]}, {name_of(arm)}", costs[f"{net}/{arm}"]["operations"] / 1e9
-            cells.append(Pair(label, counted, published[net, arm], tolerance=LAST_DIGIT))
+            cells.append(Check(label, counted, published[net, arm], tolerance=LAST_DIGIT))
     return Evidence(cells, trained=False)
 
 
@@ -92,7 +54,7 @@ def costs_of_others(costs: dict[str, Any]) -> Evidence:
     plain = costs["resnet50/plain"]["params"]
     expected = {"se": 2.53, "cbam": 2.53, "sk": 0.60}
     cells = [
-        Pair(f"{NAMES[arm]} [M]", (costs[f"resnet50/{arm}"]["params"] - plain) / 1e6, value)
+        Check(f"{NAMES[arm]} [M]", (costs[f"resnet50/{arm}"]["params"] - plain) / 1e6, value)
         for arm, value in expected.items()
     ]
     return Evidence(cells, trained=False)
@@ -105,25 +67,18 @@ def rises_and_falls(cfg: Cfg, arms: Arms) -> Evidence:
     for (few, fewer), (many, more) in itertools.pairwise(found):
         better, worse = (more, fewer) if many <= main_number else (fewer, more)
         label = f"{many} against {few} groups" if better is more else f"{few} against {many} groups"
-        cells.append(Pairs(label, better.accuracy, worse.accuracy))
-    return Evidence(cells, unit=POINTS) if cells else missing("several numbers of groups")
-
-
-def better_from_zero(arms: dict[str, Arm]) -> Evidence:
-    """A first gamma of 0 against one of 1, for a first beta of 0 and of 1."""
-    cells = []
-    for beta in (0, 1):
-        zero, one = (initial_arm(arms, gamma, beta) for gamma in (0, 1))
-        if zero is None or one is None:
-            return missing("a first gamma of 1")
-        cells.append(Pairs(f"beta {beta}", zero.accuracy, one.accuracy))
-    return Evidence(cells, unit=POINTS)
+        cells.append(Paired(label, better.accuracy, worse.accuracy))
+    return (
+        Evidence(cells, unit="points")
+        if cells
+        else Evidence(reason="this edition does not train several numbers of groups")
+    )
 
 
 def varies_more(statistics: Statistics) -> Evidence:
     """Variance over positions, and its root, behind SGE against before it; mean over groups."""
     cells = [
-        Pairs(label, statistics.of_groups(f"{key}_after"), statistics.of_groups(f"{key}_before"))
+        Paired(label, statistics.of_groups(f"{key}_after"), statistics.of_groups(f"{key}_before"))
         for key, label in (("variance", "variance"), ("root", "its root"))
     ]
     return Evidence(cells)
@@ -132,13 +87,13 @@ def varies_more(statistics: Statistics) -> Evidence:
 def mostly_positive(statistics: Statistics) -> Evidence:
     """The share of positive gammas over all blocks, above one half."""
     above = {seed: share - 50 for seed, share in statistics.positive.items()}
-    return Evidence([Pairs("share of positive gammas above 50 %", above)], unit=POINTS)
+    return Evidence([Paired("share of positive gammas above 50 %", above)], unit="points")
 
 
 def keeps_the_tail(statistics: Statistics) -> Evidence:
     """The quotient behind over before: of the 99 % quantile against that of the median, mean over groups."""
     tail, middle = statistics.quotient("q99"), statistics.quotient("q50")
-    return Evidence([Pairs("99 % quantile against median", tail, middle)])
+    return Evidence([Paired("99 % quantile against median", tail, middle)])
 
 
 if __name__ == "__main__":

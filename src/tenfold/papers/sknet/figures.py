@@ -29,7 +29,7 @@ def figures(
     cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, scales: Outputs, classes: Outputs, cost: Outputs
 ) -> None:
     """All figures, each with the CSV behind it."""
-    found, read = read_arms(arms), read_attention(attention)
+    found, read = read_arms(cfg, arms), read_attention(attention)
     shown = face_of(cfg, found)
     figure_attention(cfg, read, shown, scales)
     figure_classes(cfg, read, shown, classes)

@@ -68,14 +68,22 @@ def dataset(edition: Edition, wildcards: Wildcards) -> list[str]:
     return [prepared(of_net(edition, wildcards.net).settings["data"])]
 
 
-def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The metrics of all nets and arms."""
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of all nets and arms: what each file is of, and its path."""
     return [
-        f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json"
+        (
+            {"data": of_net(edition, net).settings["data"], "net": net, "arm": arm},
+            f"{edition.runs}/metrics/{net}/{arm}/{seeds}.json",
+        )
         for net, own in edition.settings["nets"].items()
         for arm in own["arms"]
         for seeds in of_net(edition, net).seed_groups
     ]
+
+
+def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all nets and arms."""
+    return [path for _, path in trained(edition)]
 
 
 def attention(edition: Edition, _wildcards: Wildcards) -> list[str]:
@@ -173,6 +181,7 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     return {
         "data": edition.data_shown,
         "seeds": settings["seeds"],
+        "files": {"metrics": [of for of, _ in trained(edition)]},
         "nets": {net: list(own["arms"]) for net, own in settings["nets"].items()},
         "attention": settings["attention"],
         "published": edition.published,
@@ -184,4 +193,7 @@ tables = figures = report
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
+    editions = config.paper(SLUG).editions.values()
+    known = [(net, arm) for settings in editions for net, own in settings["nets"].items() for arm in own["arms"]]
+    config.check_evidence(SLUG, known)
     return {**report(edition, wildcards), "claims": edition.claims}

@@ -36,9 +36,9 @@ Arms = dict[tuple[str, str], Arm]
 Counts = Mapping[str, Mapping[str, int]]
 
 
-def read_arms(metrics: Sequence[Path]) -> Arms:
-    """Metrics files (``.../<net>/<arm>/<seeds>.json``) as arms."""
-    return read_metrics(metrics, Arm)
+def read_arms(cfg: Cfg, metrics: Sequence[Path]) -> Arms:
+    """Metrics files as arms."""
+    return read_metrics(metrics, cfg["files"]["metrics"], Arm)
 
 
 def main_net(cfg: Cfg) -> str:

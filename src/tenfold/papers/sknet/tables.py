@@ -56,7 +56,7 @@ def tables(
     metrics: Output,
 ) -> None:
     """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    found, counted, read = read_arms(arms), read_counts(counts), read_attention(attention)
+    found, counted, read = read_arms(cfg, arms), read_counts(counts), read_attention(attention)
     shown = face_of(cfg, found)
     of_paper = untrained(shown.edition) if main_net(cfg) == MINI else shown
     write_table(table_arms(cfg, found, shown), all_arms)

@@ -28,7 +28,7 @@ from tenfold.papers.variance_shift.results import (
     read_weights,
     title_of,
 )
-from tenfold.report.arms import face_of
+from tenfold.report.arms import Of, each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import (
     draw_bars,
@@ -65,12 +65,12 @@ def figures(
     flipped: Outputs,
 ) -> None:
     """All figures, each with the CSV behind it."""
-    trained, probed = read_arms(metrics), read_arms(probes)
+    trained, probed = read_arms(cfg, metrics, "metrics"), read_arms(cfg, probes, "probes")
     shown = face_of(as_one(cfg), all_arms(trained))
     figure_shift(cfg, probed, shown, shift)
-    figure_cosine(read_weights(weight_stats), shown, cosine)
+    figure_cosine(read_weights(cfg, weight_stats), shown, cosine)
     figure_ratios(trained, probed, shown, ratios)
-    figure_modes(histories, shown, modes)
+    figure_modes(cfg, histories, shown, modes)
     figure_logits(cfg, logits, shown, flipped)
     job.say("5 figures")
 
@@ -185,9 +185,10 @@ def drop(name: str) -> str:
     return f"drop ratio {rate_of(name):.1f}"
 
 
-def figure_modes(histories: Inputs, shown: Face, paths: Outputs) -> None:
+def figure_modes(cfg: Cfg, histories: Inputs, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 5: accuracy on training images by epoch, in train mode and in test mode."""
-    frame = pd.concat([mode_rows(path) for path in histories if path.parts[-2] in COMPARED])
+    of_each = each_of(histories, cfg["files"]["histories"])
+    frame = pd.concat([mode_rows(path, of) for path, of in of_each if of["arm"] in COMPARED])
     datasets, nets = list(frame["data"].unique()), list(frame["net"].unique())
     arms = [f"{arm_title(name)}, {mode}" for name in COMPARED for mode in MODES.values()]
     figure, panels = new_figure("Accuracy on training images, in train and in test mode (Figure 5)", shown,
@@ -205,15 +206,14 @@ def figure_modes(histories: Inputs, shown: Face, paths: Outputs) -> None:
     save_figure(figure, frame, paths)
 
 
-def mode_rows(path: Path) -> pd.DataFrame:
+def mode_rows(path: Path, of: Of) -> pd.DataFrame:
     """A history as rows of net, arm and mode, seed, epoch and accuracy in percent; without epochs not measured."""
-    data, net, name = path.parts[-4:-1]
     history = pd.read_csv(path)
     modes = [mode for mode in MODES if mode in history]
     rows = history.melt(["seed", "epoch"], modes, var_name="mode", value_name="share").dropna()
-    titles = [f"{arm_title(name)}, {MODES[mode]}" for mode in rows["mode"]]
+    titles = [f"{arm_title(of['arm'])}, {MODES[mode]}" for mode in rows["mode"]]
     return pd.DataFrame(
-        {"data": data, "net": net, "arm": titles, "seed": rows["seed"], "epoch": rows["epoch"],
+        {"data": of["data"], "net": of["net"], "arm": titles, "seed": rows["seed"], "epoch": rows["epoch"],
          "accuracy": 100 * rows["share"]}
     )  # fmt: skip
 
@@ -225,7 +225,7 @@ def arm_title(name: str) -> str:
 
 def figure_logits(cfg: Cfg, logits: Inputs, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 6: scores of training images that are right in train mode and wrong in test mode."""
-    places = {(path.parts[-4], path.parts[-3]): path for path in reversed(logits) if path.parts[-2] == "a-0.5"}
+    places = {(of["data"], of["net"]): path for path, of in reversed(each_of(logits, cfg["files"]["logits"]))}
     data, net = place = like_the_papers(cfg, list(places), "CIFAR-10")
     content = read_json(places[place])
     examples = [example for example in content["examples"] if is_flipped(example)][:EXAMPLES]

@@ -11,7 +11,9 @@ An *arm* is a place of noise and its rate.
 
 from __future__ import annotations
 
-from tenfold import registry
+from collections.abc import Sequence
+
+from tenfold import config, registry
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
 
 TABLES = (
@@ -49,50 +51,57 @@ def _places(edition: Edition) -> list[tuple[str, str]]:
     return [(dataset, net) for dataset in edition.settings["datasets"] for net in edition.settings["nets"]]
 
 
-def _of_arms(edition: Edition, folder: str, suffix: str) -> list[str]:
+def _of(edition: Edition, arms: Sequence[str] = ()) -> list[Cfg]:
+    """What files are of: all datasets, nets and some of their arms, or all of them; one for each job's seeds."""
     return [
-        f"{edition.runs}/{folder}/{dataset}/{net}/{arm}/{seeds}.{suffix}"
+        {"data": dataset, "net": net, "arm": arm, "seeds": seeds}
         for dataset, net in _places(edition)
-        for arm in edition.settings["nets"][net]["arms"]
+        for arm in arms or edition.settings["nets"][net]["arms"]
         for seeds in edition.seed_groups
     ]
+
+
+def files(edition: Edition) -> dict[str, list[tuple[Cfg, str]]]:
+    """What reports are made from, by the name of its list: what each file is of, and its path."""
+    first = [of for of in _of(edition, [SHIFTED]) if of["seeds"] == edition.seed_groups[0]]
+    paths = {
+        "metrics": (_of(edition), "metrics/{data}/{net}/{arm}/{seeds}.json"),
+        "histories": (_of(edition, [NONE, SHIFTED]), "metrics/{data}/{net}/{arm}/{seeds}.csv"),
+        "probes": (_of(edition), "probe/{data}/{net}/{arm}/{seeds}.json"),
+        "weight_stats": (_of(edition, [NONE]), "weight_stats/{data}/{net}/{seeds}.json"),
+        "logits": (first, "logits/{data}/{net}/{arm}/{seeds}.json"),
+    }
+    return {
+        name: [
+            ({key: of[key] for key in ("data", "net", "arm")}, f"{edition.runs}/{path.format(**of)}") for of in listed
+        ]
+        for name, (listed, path) in paths.items()
+    }
 
 
 def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The metrics of all trained nets."""
-    return _of_arms(edition, "metrics", "json")
+    return [path for _, path in files(edition)["metrics"]]
 
 
 def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The histories of the arms whose accuracy in both modes is followed."""
-    return [
-        f"{edition.runs}/metrics/{dataset}/{net}/{arm}/{seeds}.csv"
-        for dataset, net in _places(edition)
-        for arm in (NONE, SHIFTED)
-        for seeds in edition.seed_groups
-    ]
+    return [path for _, path in files(edition)["histories"]]
 
 
 def probes(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The shift of all trained nets."""
-    return _of_arms(edition, "probe", "json")
+    return [path for _, path in files(edition)["probes"]]
 
 
 def weight_stats(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The weights of the nets without dropout."""
-    return [
-        f"{edition.runs}/weight_stats/{dataset}/{net}/{seeds}.json"
-        for dataset, net in _places(edition)
-        for seeds in edition.seed_groups
-    ]
+    return [path for _, path in files(edition)["weight_stats"]]
 
 
 def logits(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """Logits of the first seed of all nets with most shift."""
-    return [
-        f"{edition.runs}/logits/{dataset}/{net}/{SHIFTED}/{edition.seed_groups[0]}.json"
-        for dataset, net in _places(edition)
-    ]
+    return [path for _, path in files(edition)["logits"]]
 
 
 # What each job's result depends on ----------------------------------------------------------------
@@ -161,6 +170,7 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
         "data": [{"name": entry.name, "stands_in_for": entry.stands_in_for} for entry in shown],
         "pixels": settings["images"]["pixels"],
         "seeds": settings["seeds"],
+        "files": {name: [of for of, _ in listed] for name, listed in files(edition).items()},
         "nets": settings["nets"],
         "published": edition.published,
     }
@@ -171,4 +181,7 @@ tables = figures = costs = report
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
+    editions = config.paper(edition.slug).editions.values()
+    known = [(net, arm) for settings in editions for net, of in settings["nets"].items() for arm in of["arms"]]
+    config.check_evidence(edition.slug, known)
     return {**report(edition, wildcards), "claims": edition.claims}

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.files import read_json
 from tenfold.launcher import Cfg
 from tenfold.report.arms import Arm as AnyArm
-from tenfold.report.arms import BySeed
+from tenfold.report.arms import BySeed, each_of, read_each
 from tenfold.report.arms import read_arms as read_metrics
 from tenfold.report.face import Data
 
@@ -45,13 +44,20 @@ Place = tuple[str, str]  # dataset and net
 Arms = dict[Place, dict[str, Arm]]
 
 
-def read_arms(paths: Sequence[Path]) -> Arms:
-    """Files ``.../<dataset>/<net>/<arm>/<seeds>.json`` by dataset and net, then by arm, in the order of the paths."""
+def read_arms(cfg: Cfg, paths: Sequence[Path], name: str) -> Arms:
+    """Metrics or probes by dataset and net, then by arm, in the order of the files.
+
+    Args:
+        cfg: what the files are of.
+        paths: the files.
+        name: which of the configuration's lists they are, ``metrics`` or ``probes``.
+    """
     found: Arms = {}
-    for data in dict.fromkeys(path.parts[-4] for path in paths):
-        of_data = read_metrics([path for path in paths if path.parts[-4] == data], Arm)
-        for (net, name), arm in of_data.items():
-            found.setdefault((data, net), {})[name] = arm
+    listed = each_of(paths, cfg["files"][name])
+    for data in dict.fromkeys(of["data"] for _, of in listed):
+        of_data = [(path, of) for path, of in listed if of["data"] == data]
+        for (net, arm), read in read_metrics(*zip(*of_data, strict=True), Arm).items():
+            found.setdefault((data, net), {})[arm] = read
     return found
 
 
@@ -115,12 +121,12 @@ class Weights:
         return found
 
 
-def read_weights(paths: Sequence[Path]) -> dict[Place, Weights]:
-    """Files ``.../<dataset>/<net>/<seeds>.json`` of the nets without dropout, by dataset and net."""
+def read_weights(cfg: Cfg, paths: Sequence[Path]) -> dict[Place, Weights]:
+    """The weights of the nets without dropout, by dataset and net."""
     found: dict[Place, Weights] = {}
-    for path in paths:
-        weights = found.setdefault((path.parts[-3], path.parts[-2]), Weights())
-        weights.rows |= {row["seed"]: row["layers"] for row in read_json(path)["rows"]}
+    for path, of, content in read_each(paths, cfg["files"]["weight_stats"]):
+        weights = found.setdefault((of["data"], of["net"]), Weights())
+        weights.rows |= {row["seed"]: row["layers"] for row in content["rows"]}
         weights.files.append(path.as_posix())
     return found
 

@@ -50,9 +50,9 @@ def tables(
     metrics_out: Output,
 ) -> None:
     """All tables, and ``metrics.json`` (dataset, net and arm -> metric -> mean, sd, n)."""
-    trained, probed = read_arms(metrics), read_arms(probes)
+    trained, probed = read_arms(cfg, metrics, "metrics"), read_arms(cfg, probes, "probes")
     shown = face_of(as_one(cfg), all_arms(trained))
-    write_table(table_weights(cfg, trained, read_weights(weight_stats), shown), weights)
+    write_table(table_weights(cfg, trained, read_weights(cfg, weight_stats), shown), weights)
     write_table(table_adjust(cfg, trained, probed, shown), adjust)
     write_table(table_last(cfg, trained, shown), last)
     write_table(table_imagenet(cfg), imagenet)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
-from tenfold.report.claims import Arms, Evidence, decide_family, write_claims
+from tenfold.report.evidence import Evidence, Paired
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import Cell, Column, Row, Table, write_table
+from tenfold.report.verdict import decide_family
+from tenfold.report.words import write_claims
 
 
 @stage
@@ -27,7 +29,7 @@ def table(cfg: Cfg, job: Job, *, metrics: Inputs, table: Outputs, summary: Outpu
     write_table(Table("Counts of the toy", face, ["arm"], columns, rows), table)
     means = {arm: sum(counts[arm].values()) / len(counts[arm]) for arm in cfg["arms"]}
     write_json(summary, {arm: {"count": {"mean": mean, "n": len(counts[arm])}} for arm, mean in means.items()})
-    evidence = {"T1": Evidence([Arms("fancy against plain", counts["fancy"], counts["plain"])], unit="counts")}
+    evidence = {"T1": Evidence([Paired("fancy against plain", counts["fancy"], counts["plain"])], unit="counts")}
     is_standin = face.data.is_standin
     verdicts = decide_family(cfg["claims"], evidence, data_is_standin=is_standin, edition=cfg["edition"])
     write_claims(claims, paper="toy", face=face, verdicts=verdicts)

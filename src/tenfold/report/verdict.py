@@ -17,12 +17,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tenfold.errors import UserError
-from tenfold.files import write_json
 from tenfold.measure.statistics import (
     Interval,
     holm,
@@ -31,11 +29,11 @@ from tenfold.measure.statistics import (
     permutation_test,
     ratio_interval,
 )
-from tenfold.report.face import RECOVERED, SOURCES, Face, published_text
+from tenfold.report.evidence import Cell, Check, Evidence, Groups, Paired
+from tenfold.report.face import RECOVERED, SOURCES
 
 Claim = Mapping[str, Any]
 
-FORMAT = 1
 ALPHA = 0.05
 SEEDS_FOR_A_VERDICT = 5
 SEEDS_FOR_A_PIPELINE_CHECK = 3
@@ -45,73 +43,6 @@ COMPARED = ("exact", "value")  # kinds that a comparison of two numbers decides
 TOO_SMALL = "n too small"
 NOT_TESTABLE = "not testable here"
 STANDIN_WORDS = ("shows", "does not show")
-
-
-@dataclass(frozen=True)
-class Arms:
-    """One cell of a tested claim: the value of each seed in both arms, paired by seed.
-
-    Attributes:
-        label: which cell of the claim it is, such as ``MACs -50 %``.
-        ours: seed -> value of the arm the claim is about.
-        other: seed -> value of the arm it is compared with; None where the claim is about ``ours`` itself
-            (a difference measured within one net, a ratio).
-        better: on which side of the boundary the claim sees ours: ``higher`` or ``lower``.
-    """
-
-    label: str
-    ours: Mapping[int, float]
-    other: Mapping[int, float] | None = None
-    better: str = "higher"
-
-
-@dataclass(frozen=True)
-class Groups:
-    """One cell of a ``direction`` claim about unpaired groups: one number per independent group.
-
-    Three against three never reach 5 % (the smallest p is 0.1), four against four do.
-    """
-
-    label: str
-    ours: Sequence[float]
-    other: Sequence[float]
-    better: str = "higher"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One cell of an ``exact`` or ``value`` claim: a measured number and the one it should be.
-
-    Attributes:
-        label: which cell of the claim it is.
-        measured: our number (for ``value``: the mean over seeds).
-        expected: the number that the definition, the paper or its code gives.
-        tolerance: largest absolute difference allowed; None for the claim's margin (0 without one).
-        n: how many seeds ``measured`` is the mean of; None where no seed enters.
-    """
-
-    label: str
-    measured: float
-    expected: float
-    tolerance: float | None = None
-    n: int | None = None
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a paper's code hands over for one claim.
-
-    Attributes:
-        cells: what was measured; all of them must hold.
-        unit: unit of the difference, such as ``points``.
-        trained: whether a trained net enters; a ``value`` claim without may be decided at any edition.
-        reason: why the claim cannot be tested here; then there are no cells.
-    """
-
-    cells: Sequence[Arms | Groups | Pair] = ()
-    unit: str = ""
-    trained: bool = True
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,8 +63,11 @@ class Verdict:
         p: two-sided p-value of the boundary, over all cells; None where no word was drawn from it.
         p_holm: p after Holm's correction.
         on_claimed_side: on which side of the boundary the deciding cell lies; None where nothing is tested.
-        sentence: the outcome in plain English.
+        boundary: what the deciding cell was tested against.
+        deciding: the cell that decides, one of ``cells``; empty where nothing was measured.
         cells: estimate, interval, n and p of each cell.
+        family: how many tested claims the word was corrected for; 0 before that.
+        reason: why the claim is not testable here; empty where it is.
     """
 
     claim: Claim
@@ -141,7 +75,6 @@ class Verdict:
     holm: str
     data_is_standin: bool
     edition: str
-    sentence: str
     unit: str = ""
     estimate: float | None = None
     low: float | None = None
@@ -150,33 +83,16 @@ class Verdict:
     p: float | None = None
     p_holm: float | None = None
     on_claimed_side: bool | None = None
-    cells: tuple[dict[str, Any], ...] = ()
+    boundary: float = 0.0
+    deciding: Mapping[str, Any] = field(default_factory=dict)
+    cells: tuple[Mapping[str, Any], ...] = ()
+    family: int = 0
+    reason: str = ""
 
     @property
     def is_pipeline_check(self) -> bool:
         """Whether the word says only that the pipeline can show the effect: a tested claim on a stand-in."""
         return self.data_is_standin and self.claim["kind"] in TESTED and self.word != NOT_TESTABLE
-
-    @property
-    def ours(self) -> str:
-        """The estimate as printed."""
-        if self.estimate is None:
-            return "-"
-        if self.claim["kind"] in TESTED:
-            return f"{self._number(self.estimate)} {self.unit}".strip()
-        held = sum(cell["holds"] for cell in self.cells)
-        return f"{held} of {len(self.cells)} hold" if len(self.cells) > 1 else f"{self.estimate:.10g}"
-
-    @property
-    def interval(self) -> str:
-        """The interval as printed."""
-        if self.low is None or self.high is None:
-            return "-"
-        return f"[{self._number(self.low)}, {self._number(self.high)}]"
-
-    def _number(self, value: float) -> str:
-        ends = [end for end in (self.estimate, self.low, self.high) if end is not None]
-        return _number(self.claim["kind"], value, _decimals(*ends))
 
 
 def decide(claim: Claim, evidence: Evidence | None, *, data_is_standin: bool, edition: str) -> Verdict:
@@ -239,35 +155,6 @@ def decide_family(
     return verdicts
 
 
-def write_claims(path: Path, *, paper: str, face: Face, verdicts: Sequence[Verdict]) -> None:
-    """Writes ``claims.json`` (schema: ``workflow/schemas/claims.schema.yaml``), whole or not at all."""
-    write_json(
-        path,
-        {
-            "format": FORMAT,
-            "paper": paper,
-            "face": face.as_dict(),
-            "claims": [_record(verdict) for verdict in verdicts],
-        },
-    )
-
-
-def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts for the eye: fixed columns, one line a claim, a heading first."""
-    heading = ("claim", "kind", "verdict (Holm)", "uncorrected", "ours", "95 % interval", "n", "what is claimed")
-    rows = [heading]
-    for verdict in verdicts:
-        if verdict.is_pipeline_check:
-            words = (f"pipeline check: {verdict.word}", "")
-        else:
-            words = (verdict.holm, "" if verdict.p is None else verdict.word)
-        n = "-" if verdict.n is None else str(verdict.n)
-        claim = verdict.claim
-        rows.append((claim["id"], claim["kind"], *words, verdict.ours, verdict.interval, n, claim["claim"]))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
 def _check(claim: Claim) -> None:
     missing = [key for key in ("id", "claim", "kind", "source", "editions") if key not in claim]
     if missing:
@@ -282,8 +169,7 @@ def _check(claim: Claim) -> None:
 
 
 def _not_testable(claim: Claim, reason: str, data_is_standin: bool, edition: str) -> Verdict:
-    sentence = f"Not testable here: {reason}."
-    return Verdict(claim, NOT_TESTABLE, NOT_TESTABLE, data_is_standin, edition, sentence)
+    return Verdict(claim, NOT_TESTABLE, NOT_TESTABLE, data_is_standin, edition, reason=reason)
 
 
 # Kinds that an interval decides
@@ -325,7 +211,6 @@ def _decide_by_interval(claim: Claim, evidence: Evidence, data_is_standin: bool,
         holm=word,
         data_is_standin=data_is_standin,
         edition=edition,
-        sentence=_sentence(claim, deciding, cells, p if enough else None, evidence.unit, data_is_standin),
         unit=evidence.unit,
         estimate=deciding.interval.estimate,
         low=low,
@@ -334,14 +219,16 @@ def _decide_by_interval(claim: Claim, evidence: Evidence, data_is_standin: bool,
         p=p if enough else None,
         p_holm=p if enough else None,
         on_claimed_side=deciding.claimed,
+        boundary=deciding.boundary,
+        deciding=deciding.record(),
         cells=tuple(cell.record() for cell in cells),
     )
 
 
-def _measure(claim: Claim, cell: Arms | Groups | Pair) -> _Tested:
+def _measure(claim: Claim, cell: Cell) -> _Tested:
     """The cell's interval and on which side of the claim's boundary it lies."""
     where = f"claim {claim['id']}, cell {cell.label!r}"
-    if isinstance(cell, Pair):
+    if isinstance(cell, Check):
         raise UserError(f"{where}: kind {claim['kind']} needs the values of each seed, not a pair of numbers")
     if cell.better not in ("higher", "lower"):
         raise UserError(f"{where}: better is {cell.better!r}; allowed are higher, lower")
@@ -355,7 +242,7 @@ def _measure(claim: Claim, cell: Arms | Groups | Pair) -> _Tested:
     return _Tested(cell.label, interval, boundary, sign * (interval.estimate - boundary) > 0)
 
 
-def _interval(kind: str, cell: Arms | Groups, boundary: float) -> Interval:
+def _interval(kind: str, cell: Paired | Groups, boundary: float) -> Interval:
     if isinstance(cell, Groups):
         if kind != "direction":
             raise ValueError(f"groups can decide a direction, not {kind}")
@@ -400,55 +287,12 @@ def _word(kind: str, p: float, claimed: bool, data_is_standin: bool) -> str:
 
 def _corrected(verdict: Verdict, p_holm: float, family: int) -> Verdict:
     word = _word(verdict.claim["kind"], p_holm, bool(verdict.on_claimed_side), verdict.data_is_standin)
-    sentence = verdict.sentence
-    if word != verdict.word:
-        sentence += f" Corrected for {family} tested claims (Holm, p = {p_holm:.2g}) it is: {word}."
-    return replace(verdict, holm=word, p_holm=p_holm, sentence=sentence)
-
-
-def _sentence(
-    claim: Claim, cell: _Tested, cells: Sequence[_Tested], p: float | None, unit: str, data_is_standin: bool
-) -> str:
-    kind, interval = claim["kind"], cell.interval
-    ends = _ends(interval)
-    decimals = _decimals(interval.estimate, *(end for end in ends if end is not None))
-    estimate, boundary, *limits = (
-        _number(kind, value, decimals) for value in (interval.estimate, cell.boundary, *ends) if value is not None
-    )
-    what = {"ratio": "the ratio", "exists": "the difference of the one chosen on validation data"}
-    subject = f"{what.get(kind, 'the difference')} is {estimate} {unit}".rstrip()
-    if len(cells) > 1:
-        subject = f"of {len(cells)} cells, all of which must hold, {cell.label} decides: {subject}"
-    subject = subject[0].upper() + subject[1:]
-    subject += f" (95 % interval {limits[0]} to {limits[1]}, n = {interval.n})" if limits else f" (n = {interval.n})"
-    if cell.boundary == 0:
-        boundary = "0"
-    if p is None:
-        needed = SEEDS_FOR_A_PIPELINE_CHECK if data_is_standin else SEEDS_FOR_A_VERDICT
-        outcome = f"too few seeds for a word; {needed} are needed"
-    elif p >= ALPHA:
-        outcome = f"on which side of {boundary} it lies is not resolved (p = {p:.2g})"
-    else:
-        outcome = f"on the {'claimed' if cell.claimed else 'other'} side of {boundary} (p = {p:.2g})"
-        if interval.low == interval.high:
-            outcome += ", with no spread between seeds"
-    return f"{subject}: {outcome}."
+    return replace(verdict, holm=word, p_holm=p_holm, family=family)
 
 
 def _ends(interval: Interval) -> tuple[float, float] | tuple[None, None]:
     """Low and high end; two None for one value and for permutation tests, which have no interval."""
     return (interval.low, interval.high) if math.isfinite(interval.high) else (None, None)
-
-
-def _decimals(*values: float) -> int:
-    """How many decimals show two significant digits of the largest of the values: 2 to 6."""
-    largest = max(map(abs, values))
-    return 2 if largest == 0 else min(6, max(2, 1 - math.floor(math.log10(largest))))
-
-
-def _number(kind: str, value: float, decimals: int) -> str:
-    """A ratio as it is, a difference with its sign."""
-    return f"{value:.{decimals}f}" if kind == "ratio" else f"{value:+.{decimals}f}"
 
 
 # Kinds that a comparison of two numbers decides
@@ -463,66 +307,25 @@ def _decide_by_comparison(claim: Claim, evidence: Evidence, data_is_standin: boo
     else:
         word = f"off by {worst['difference']:+.4g}" if failed else "reproduced"
     counted = [cell["n"] for cell in cells if cell["n"] is not None]
-    equal = "within the tolerance of" if worst["tolerance"] else "equal to"
-    if failed:
-        sentence = (
-            f"{len(failed)} of {len(cells)} numbers are not {equal} the expected ones; worst is {worst['label']}: "
-            f"{worst['measured']:.10g}, expected {worst['expected']:.10g} (tolerance {worst['tolerance']:.4g})."
-        )
-    else:
-        sentence = f"All {len(cells)} numbers are {equal} the expected ones."
-        if len(cells) == 1:
-            sentence = f"{worst['measured']:.10g} is {equal} the expected {worst['expected']:.10g}."
     return Verdict(
         claim=claim,
         word=word,
         holm=word,
         data_is_standin=data_is_standin,
         edition=edition,
-        sentence=sentence,
         unit=evidence.unit,
         estimate=worst["measured"],
         n=min(counted) if counted else None,
+        deciding=worst,
         cells=tuple(cells),
     )
 
 
-def _compare(claim: Claim, cell: Arms | Groups | Pair) -> dict[str, Any]:
-    if not isinstance(cell, Pair):
+def _compare(claim: Claim, cell: Cell) -> dict[str, Any]:
+    if not isinstance(cell, Check):
         raise UserError(f"claim {claim['id']}, cell {cell.label!r}: kind {claim['kind']} needs a pair of numbers")
     if not (math.isfinite(cell.measured) and math.isfinite(cell.expected)):
         raise UserError(f"claim {claim['id']}, cell {cell.label!r}: {cell.measured:g} against {cell.expected:g}")
     tolerance = cell.tolerance if cell.tolerance is not None else float(claim.get("margin") or 0)
     difference = cell.measured - cell.expected
     return asdict(cell) | {"tolerance": tolerance, "difference": difference, "holds": abs(difference) <= tolerance}
-
-
-def _record(verdict: Verdict) -> dict[str, Any]:
-    """One claim as it stands in ``claims.json``."""
-    claim, check = verdict.claim, verdict.is_pipeline_check
-    recovered = claim["source"] in RECOVERED
-    return {
-        "id": claim["id"],
-        "claim": claim["claim"],
-        "kind": claim["kind"],
-        "published": claim.get("published") if recovered else None,
-        "source": claim["source"],
-        "margin": claim.get("margin"),
-        "verdict": None if check else verdict.holm,
-        "uncorrected": None if check else verdict.word,
-        "pipeline_check": verdict.word if check else None,
-        "estimate": verdict.estimate,
-        "low": verdict.low,
-        "high": verdict.high,
-        "unit": verdict.unit,
-        "n": verdict.n,
-        "p": verdict.p,
-        "p_holm": verdict.p_holm,
-        "printed": {
-            "published": published_text(claim.get("published"), claim["source"], ".10g"),
-            "ours": verdict.ours,
-            "interval": verdict.interval,
-        },
-        "sentence": verdict.sentence,
-        "cells": list(verdict.cells),
-    }
