@@ -22,7 +22,8 @@ from tenfold.papers.melody import listening
 from ..made_up_melodies import write_generated
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-CFG = {"edition": "small", "data": {"name": "aaba", "stands_in_for": "OpenEWLD"}, "seeds": [3, 4]}
+CFG = {"edition": "small", "data": {"name": "aaba", "stands_in_for": "OpenEWLD"}, "seeds": [3, 4],
+       "files": {"generated": [{"net": variant, "arm": "sample"} for variant in ("1L", "2L", "3L")]}}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
 from tenfold.papers.melody import composed, figures, measure, measures, results, scores, tables, verdicts
 
+from ..listed_files import only
 from ..made_up_melodies import (
     BARS,
     CENTRES,
@@ -62,6 +63,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         write_generated(generated[-1], variant)
     found = [*real, *(measured(folder, v, folder / f"measures/{v}/sample/{GROUP}.json") for v in VARIANTS)]
     cfg = {"edition": "real", "data": {"name": "openewld", "stands_in_for": None}, "seeds": SEEDS,
+           "files": {
+               "models": [{"net": "models", "arm": variant} for variant in VARIANTS],
+               "measures": [{"net": who, "arm": how} for who, how in
+                            [("real", "training"), ("real", "held-out"), *((v, "sample") for v in VARIANTS)]],
+               "generated": [{"net": variant, "arm": "sample"} for variant in VARIANTS],
+           },
            "decodings": ["sample"], "published": paper.published, "claims": paper.claims}  # fmt: skip
     return {"folder": folder, "pieces": pieces, "profiles": [profiles], "models": models, "generated": generated,
             "measures": found, "cfg": cfg}  # fmt: skip
@@ -141,6 +148,12 @@ def test_a_file_without_the_seed_is_named(made: dict[str, Any]) -> None:
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
+def one_model(made: dict[str, Any]) -> dict[str, Any]:
+    """As if HRNN-1L alone had been trained."""
+    first = only(made, "models", lambda of: of["arm"] == "1L")
+    return only(first, "measures", lambda of: of["net"] in ("real", "1L"))
+
+
 def make_tables(made: dict[str, Any], out: Path, **changes: Any) -> None:
     outputs = {name: [out / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex", ".cells.json")] for name in TABLES}
     inputs = {"models": made["models"], "measures": made["measures"]} | changes
@@ -175,8 +188,11 @@ def test_figure_5_stands_beside_accuracy_with_repeat_labels_only(tabled: Path) -
 def test_ablations_say_what_differs(made: dict[str, Any], tmp_path: Path) -> None:
     for variant in ("3L-50-bars", "3L-new"):
         write_json(tmp_path / f"models/{variant}/{GROUP}.json", read_json(made["models"][3]))
-    more = [*made["models"], *sorted((tmp_path / "models").glob("*/*.json"))]
-    make_tables(made, tmp_path / "out", models=more)
+    more = sorted((tmp_path / "models").glob("*/*.json"))
+    names = [{"net": "models", "arm": path.parent.name} for path in more]
+    files = made["cfg"]["files"] | {"models": [*made["cfg"]["files"]["models"], *names]}
+    wider = made | {"models": [*made["models"], *more], "cfg": made["cfg"] | {"files": files}}
+    make_tables(wider, tmp_path / "out")
     assert [(row["model"], row["what differs"]) for row in rows_of(tmp_path / "out/ablations.csv")] == [
         ("HRNN-1L", "-"), ("HRNN-1L", "as many parameters as 3L"), ("HRNN-2L", "-"), ("HRNN-3L", "-"),
         ("HRNN-3L", "50 bar profiles, not 16"), ("HRNN-3L", "new"),
@@ -229,7 +245,7 @@ def test_the_votes_are_the_papers_and_ours_need_listeners(tabled: Path) -> None:
 
 
 def test_models_that_were_not_trained_have_no_row(made: dict[str, Any], tmp_path: Path) -> None:
-    make_tables(made, tmp_path, models=made["models"][:1], measures=made["measures"][:3])
+    make_tables(one_model(made), tmp_path)
     assert [row["model"] for row in rows_of(tmp_path / "likelihood.csv")] == ["HRNN-1L"]
     assert rows_of(tmp_path / "guidance.csv") == []
     metrics = json.loads((tmp_path / "metrics.json").read_text())
@@ -260,7 +276,7 @@ def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) 
         assert found[name]["uncorrected"] == "supported", name
     accuracy = {cell["label"]: cell["estimate"] for cell in found["M5-accuracy"]["cells"]}
     assert accuracy == {"events": pytest.approx(6), "no-events": pytest.approx(29)}
-    row = results.read_measures(made["measures"])["3L", "sample"]
+    row = results.read_measures(made["cfg"], made["measures"])["3L", "sample"]
     by_hand = [row.at("guidance", name, "bar", "chance") for name in ("bars-1-2", "bars-2-3", "bars-3-1")]
     cell = next(cell for cell in found["M4-bar"]["cells"] if cell["label"] == "hand-made bars")
     assert cell["estimate"] == pytest.approx(100 - 100 * np.mean([list(one.values()) for one in by_hand]))
@@ -290,9 +306,9 @@ def test_a_limit_of_iterations_says_nothing_of_early_stopping(made: dict[str, An
 
 
 def test_what_was_not_trained_is_named(made: dict[str, Any], tmp_path: Path) -> None:
-    found = verdicts_of(made, tmp_path, models=made["models"][:1], measures=made["measures"][:3])
-    assert (
-        found["M7-likelihood"]["sentence"] == "Not testable here: this edition does not have HRNN-3L and HRNN-1L-wide."
+    found = verdicts_of(one_model(made), tmp_path)
+    assert found["M7-likelihood"]["sentence"] == (
+        "Not testable here: this edition does not train HRNN-3L and HRNN-1L-wide."
     )
     assert found["M6"]["verdict"] == found["M4-bar"]["verdict"] == "not testable here"
 

@@ -155,7 +155,7 @@ def test_equal_metrics_give_equal_bytes(made: dict[str, Any], tmp_path: Path) ->
 
 
 def test_correlations_take_one_number_from_each_independent_part(made: dict[str, Any]) -> None:
-    structures = results.read_structures(made["structures"])
+    structures = results.read_structures(made["cfg"], made["structures"])
     groups = results.correlations(structures, NET, 0.5)
     assert {name: len(values) for name, values in groups.items()} == {
         "random inits": 5,

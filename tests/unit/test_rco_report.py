@@ -16,6 +16,8 @@ from tenfold.launcher import Job
 from tenfold.papers.rco import figures, grid, results, tables, verdicts
 from tenfold.workflow import House, Paper, seeds_of
 
+from ..listed_files import only
+
 STUDENT = "resnet8-c8"
 BUDGET = 3
 ACCURACY = {"alone-1x": 0.20, "kd-1x": 0.22, "kd-2x": 0.25, "kd-3x": 0.27, "kd-4x": 0.28, "from-e3": 0.21,
@@ -219,8 +221,7 @@ def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) 
 
 
 def test_an_arm_that_was_not_trained_is_named(made: dict[str, Any], tmp_path: Path) -> None:
-    fewer = [path for path in made["metrics"] if path.parts[-2] != "one-stage-3"]
-    found = verdicts_of(made, tmp_path, arms=fewer)
+    found = verdicts_of(only(made, "metrics", lambda of: of["arm"] != "one-stage-3"), tmp_path)
     assert found["C5"]["verdict"] == "not testable here"
     assert "one-stage RCO" in found["C5"]["sentence"]
 

@@ -61,8 +61,7 @@ def decided_again(edition: str, slug: str, folder: Path) -> bytes:
         inputs[parameter] = []
         for path in recorded:
             named += 1
-            inputs[parameter].append(folder / path)
-            inputs[parameter][-1].parent.mkdir(parents=True, exist_ok=True)
+            inputs[parameter].append(folder / f"{named}.json")
             inputs[parameter][-1].symlink_to(stored[path])
         if one:
             (inputs[parameter],) = inputs[parameter]

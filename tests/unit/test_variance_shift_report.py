@@ -18,6 +18,8 @@ from tenfold.launcher import Job
 from tenfold.papers.variance_shift import costs, figures, results, tables, verdicts
 from tenfold.report.arms import face_of
 
+from ..listed_files import only
+
 CONFIG = config.read_yaml(config.CONFIG / "papers" / "variance-shift.yaml")
 NETS = {"densenet22": {"family": "densenet"}, "wrn10-2": {"family": "wide_resnet"}}
 DATA = ("cifar-10", "cifar-100")
@@ -41,9 +43,11 @@ def write_all(folder: Path, *, data: tuple[str, ...] = DATA, seeds: tuple[int, .
     facts = {"device": "cpu", "precision": "fp32"}
     stem = f"s{seeds[0]}-{seeds[-1]}"
     made: dict[str, Any] = {name: [] for name in ("metrics", "histories", "probes", "weight_stats", "logits")}
+    listed: dict[str, list[dict[str, str]]] = {name: [] for name in made}
 
-    def new(kind: str, path: str, content: dict[str, Any]) -> None:
+    def new(kind: str, path: str, content: dict[str, Any], **of: str) -> None:
         made[kind].append(folder / path)
+        listed[kind].append(of)
         write_json(made[kind][-1], facts | content)
 
     for of in data:
@@ -51,16 +55,18 @@ def write_all(folder: Path, *, data: tuple[str, ...] = DATA, seeds: tuple[int, .
             for arm, error in ERRORS.items():
                 accuracy = {seed: 1 - (error + noise(seed)) / 100 for seed in seeds}
                 rows: list[dict[str, Any]] = [{"seed": seed, "accuracy": accuracy[seed]} for seed in seeds]
-                new("metrics", f"metrics/{of}/{net}/{arm}/{stem}.json", {"rows": rows})
+                new("metrics", f"metrics/{of}/{net}/{arm}/{stem}.json", {"rows": rows}, data=of, net=net, arm=arm)
                 made["histories"].append(made["metrics"][-1].with_suffix(".csv"))
+                listed["histories"].append(listed["metrics"][-1])
                 write_text(made["histories"][-1], history(arm, seeds))
                 if arm in RATIOS:
                     rows = [probe(arm, seed, accuracy[seed], rng) for seed in seeds]
                     layers = [f"bn{layer}" for layer in range(LAYERS)]
-                    new("probes", f"probe/{of}/{net}/{arm}/{stem}.json", {"layers": layers, "rows": rows})
+                    content = {"layers": layers, "rows": rows}
+                    new("probes", f"probe/{of}/{net}/{arm}/{stem}.json", content, data=of, net=net, arm=arm)
             rows = [{"seed": seed, "layers": convolutions(seed)} for seed in seeds]
-            new("weight_stats", f"weight_stats/{of}/{net}/{stem}.json", {"rows": rows})
-            new("logits", f"logits/{of}/{net}/a-0.5/{stem}.json", scores(rng))
+            new("weight_stats", f"weight_stats/{of}/{net}/{stem}.json", {"rows": rows}, data=of, net=net)
+            new("logits", f"logits/{of}/{net}/a-0.5/{stem}.json", scores(rng), data=of, net=net)
     made["theory"] = folder / "theory.json"
     write_json(made["theory"], {"rows": [
         {"case": "a", "p": 0.5, "c": 1.0, "v": 1.0, "formula": 1 / 3, "measured": 0.3337, "relative_error": 0.0011},
@@ -75,9 +81,10 @@ def write_all(folder: Path, *, data: tuple[str, ...] = DATA, seeds: tuple[int, .
         "data": [{"name": name, "stands_in_for": stand_ins.get(name)} for name in data],
         "pixels": 16,
         "seeds": list(seeds),
+        "files": listed,
         "nets": NETS,
         "published": CONFIG["published"],
-        "claims": CONFIG["claims"],
+        "claims": config.paper("variance-shift").claims,
     }
     return made
 
@@ -339,13 +346,13 @@ def test_what_seeds_do_not_agree_on_is_not_resolved(tmp_path: Path) -> None:
 
 
 def test_arms_that_were_not_trained_are_named(made: dict[str, Any], tmp_path: Path) -> None:
-    without = made | {
-        name: [path for path in made[name] if path.parts[-2] != "a-0.5"] for name in ("metrics", "probes")
-    }
+    without = made
+    for name in ("metrics", "probes"):
+        without = only(without, name, lambda of: of["arm"] != "a-0.5")
     found = verdicts_of(without, tmp_path)
     for name in ("C4", "C5", "C6", "C6-gap", "C7", "C7-none"):
         assert found[name]["verdict"] == "not testable here", name
-    assert "nets of (a) 0.5 and none" in found["C5"]["sentence"]
+    assert "trains no pair of arms '(a) 0.5' and 'none'" in found["C5"]["sentence"]
 
 
 def test_stand_ins_give_pipeline_checks_alone(tmp_path: Path) -> None:
@@ -407,7 +414,7 @@ def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], t
 
 def test_equal_measurements_give_equal_bytes(made: dict[str, Any], tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in ("first", "second"))
-    shown = results.read_arms(made["probes"])
+    shown = results.read_arms(made["cfg"], made["probes"], "probes")
     for out in (first, second):
         face = face_of(results.as_one(made["cfg"]), results.all_arms(shown))
         figures.figure_shift(made["cfg"], shown, face, [out / f"shift{suffix}" for suffix in (".png", ".pdf", ".csv")])
@@ -419,7 +426,10 @@ def test_without_flipped_images_the_figure_says_so(made: dict[str, Any], tmp_pat
     path = tmp_path / "logits/cifar-10/wrn10-2/a-0.5/s0.json"
     write_json(path, {"classes": ["a", "b"], "examples": []})
     out = [tmp_path / f"flipped{suffix}" for suffix in (".png", ".csv")]
-    face = face_of(results.as_one(made["cfg"]), results.all_arms(results.read_arms(made["probes"])))
-    figures.figure_logits(made["cfg"], [path], face, out)
+    face = face_of(
+        results.as_one(made["cfg"]), results.all_arms(results.read_arms(made["cfg"], made["probes"], "probes"))
+    )
+    cfg = made["cfg"] | {"files": {"logits": [{"data": "cifar-10", "net": "wrn10-2"}]}}
+    figures.figure_logits(cfg, [path], face, out)
     assert rows_of(out[1]) == []
     assert out[0].stat().st_size > 500

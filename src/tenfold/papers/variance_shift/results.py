@@ -56,7 +56,8 @@ def read_arms(cfg: Cfg, paths: Sequence[Path], name: str) -> Arms:
     listed = each_of(paths, cfg["files"][name])
     for data in dict.fromkeys(of["data"] for _, of in listed):
         of_data = [(path, of) for path, of in listed if of["data"] == data]
-        for (net, arm), read in read_metrics(*zip(*of_data, strict=True), Arm).items():
+        arms = read_metrics([path for path, _ in of_data], [of for _, of in of_data], Arm)
+        for (net, arm), read in arms.items():
             found.setdefault((data, net), {})[arm] = read
     return found
 

@@ -7,8 +7,7 @@ from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
 from tenfold.report.evidence import Evidence, Paired
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import Cell, Column, Row, Table, write_table
-from tenfold.report.verdict import decide_family
-from tenfold.report.words import write_claims
+from tenfold.report.words import conclude
 
 
 @stage
@@ -30,9 +29,7 @@ def table(cfg: Cfg, job: Job, *, metrics: Inputs, table: Outputs, summary: Outpu
     means = {arm: sum(counts[arm].values()) / len(counts[arm]) for arm in cfg["arms"]}
     write_json(summary, {arm: {"count": {"mean": mean, "n": len(counts[arm])}} for arm, mean in means.items()})
     evidence = {"T1": Evidence([Paired("fancy against plain", counts["fancy"], counts["plain"])], unit="counts")}
-    is_standin = face.data.is_standin
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=is_standin, edition=cfg["edition"])
-    write_claims(claims, paper="toy", face=face, verdicts=verdicts)
+    conclude(cfg, job, claims, paper="toy", face=face, evidence=evidence)
 
 
 if __name__ == "__main__":
