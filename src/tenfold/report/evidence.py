@@ -1,7 +1,7 @@
 """What is measured for a claim: values of two arms by seed, values of two groups, or a number and what it should be.
 
 Most claims declare in ``config/papers/<slug>.yaml`` what decides them: which measure, which arm against which, in which
-nets. `declared` reads that off the arms; what is special is a function of the paper. Light: no numpy, no torch.
+nets. `gather` reads that off the arms; what is special is a function of the paper. Light: no numpy, no torch.
 """
 
 from __future__ import annotations
@@ -111,66 +111,71 @@ def by_net(arms: Mapping[tuple[str, str], Arm]) -> list[NetArms]:
     ]
 
 
-def declared(
-    cfg: Cfg, places: Sequence[NetArms], *, title: Callable[[str], str] = str, cell: str = "{ours} against {other}"
+def gather(
+    cfg: Cfg,
+    nets: Sequence[NetArms],
+    *,
+    special: Mapping[str, Evidence] | None = None,
+    title: Callable[[str], str] = str,
+    cell: str = "{ours} against {other}",
 ) -> dict[str, Evidence]:
-    """The evidence of all claims that declare it and that this edition tests, by the claim's id.
+    """All evidence of a paper: what its code measured, and of the claims that this edition tests what they declare.
 
     Args:
         cfg: edition and claims, whose ``evidence`` is as ``workflow/schemas/paper.schema.yaml`` has it.
-        places: where arms are compared, the main net first.
+        nets: where arms are compared, the main net first.
+        special: claim id -> what the paper's own functions measured.
         title: what cells and sentences call an arm.
         cell: what a cell is called where the claim does not say it.
 
     Raises:
-        UserError: the metrics of an arm lack what is measured.
+        UserError: the metrics of an arm lack what is measured, or a claim has evidence of both kinds.
     """
-    return {
-        claim["id"]: _measured(claim["id"], claim["evidence"], places, title, cell)
-        for claim in cfg["claims"]
-        if "evidence" in claim and cfg["edition"] in claim["editions"]
-    }
+    found = dict(special or {})
+    for claim in cfg["claims"]:
+        if "evidence" in claim and claim["id"] in found:
+            raise UserError(
+                f"claim {claim['id']}: it declares its evidence, and verdicts.py measures it; drop one of them"
+            )
+        if "evidence" in claim and cfg["edition"] in claim["editions"]:
+            found[claim["id"]] = _measured(claim["id"], claim["evidence"], nets, title, cell)
+    return found
 
 
 def _measured(
-    claim: str, evidence: Mapping[str, Any], places: Sequence[NetArms], title: Callable[[str], str], cell: str
+    claim: str, evidence: Mapping[str, Any], nets: Sequence[NetArms], title: Callable[[str], str], cell: str
 ) -> Evidence:
+    """Every pair in every net that is meant, or the reason why there are none."""
     pairs = [(pair, pair) if isinstance(pair, str) else tuple(pair) for pair in evidence["of"]]
     labels = evidence.get("cells", [cell] * len(pairs))
     measures = _each_with_its_other(evidence["measure"])
-    nets = evidence.get("nets", "first")
-    chosen = _chosen(places, nets)
+    where = evidence.get("nets", "first")
+    chosen = _chosen(nets, where)
+    absent = [net for net in where if net not in {found.net for found in chosen}] if isinstance(where, list) else []
     cells = []
-    absent = [] if nets in ("first", "all") else [net for net in nets if net not in {place.net for place in chosen}]
-    for place in chosen:
+    for net in chosen:
         for names, label in zip(pairs, labels, strict=True):
-            if missing := [name for name in names if name not in place.arms]:
-                absent += map(title, missing)
-                continue
-            ours, other = (place.arms[name] for name in names)
-            for measure, of_other in measures:
-                words = {"ours": title(ours.name), "other": title(other.name), "net": place.label}
-                cells.append(
-                    Paired(
-                        label.format(**words, measure=measure.get("title", measure["name"])),
-                        _values(claim, ours, measure),
-                        _values(claim, other, of_other),
-                        evidence.get("better", measure["better"]),
-                    )
-                )
-    if nets == "all" or evidence.get("untrained") == "skip":
-        if not cells:
-            wanted = " or ".join(" and ".join(f"'{title(name)}'" for name in names) for names in pairs)
-            return Evidence(reason=f"this edition trains no pair of arms {wanted}")
-    elif absent:
-        return Evidence(reason=f"this edition does not train {' and '.join(dict.fromkeys(absent))}")
-    return Evidence(cells, unit=measures[0][0]["unit"])
+            absent += [title(name) for name in names if name not in net.arms]
+            if all(name in net.arms for name in names):
+                ours, other = (net.arms[name] for name in names)
+                words = {"ours": title(ours.name), "other": title(other.name), "net": net.label}
+                for measure, of_other in measures:
+                    called = label.format(**words, measure=measure.get("title", measure["name"]))
+                    better = evidence.get("better", measure["better"])
+                    values = _values(claim, ours, measure), _values(claim, other, of_other)
+                    cells.append(Paired(called, *values, better))
+    if where == "all" or evidence.get("untrained") == "skip":
+        wanted = " or ".join(" and ".join(f"'{title(name)}'" for name in names) for names in pairs)
+        reason = "" if cells else f"this edition trains no pair of arms {wanted}"
+    else:
+        reason = f"this edition does not train {' and '.join(dict.fromkeys(absent))}" if absent else ""
+    return Evidence(reason=reason) if reason else Evidence(cells, unit=measures[0][0]["unit"])
 
 
-def _chosen(places: Sequence[NetArms], nets: str | list[str]) -> list[NetArms]:
-    if nets == "all":
-        return list(places)
-    return [place for place in places if place.net in (nets if isinstance(nets, list) else [places[0].net])]
+def _chosen(nets: Sequence[NetArms], where: str | list[str]) -> list[NetArms]:
+    if where == "all":
+        return list(nets)
+    return [net for net in nets if net.net in (where if isinstance(where, list) else [nets[0].net])]
 
 
 def _each_with_its_other(measure: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:

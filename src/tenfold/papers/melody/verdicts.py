@@ -21,7 +21,7 @@ from tenfold.papers.melody.results import (
     vote_test,
 )
 from tenfold.report.arms import BySeed, face_of, joined
-from tenfold.report.evidence import Check, Evidence, NetArms, Paired, declared
+from tenfold.report.evidence import Check, Evidence, NetArms, Paired, gather
 from tenfold.report.words import conclude
 
 POINTS = "points"
@@ -33,7 +33,7 @@ def claims(cfg: Cfg, job: Job, *, models: Inputs, measures: Inputs, claims: Outp
     trained, decoding = read_models(cfg, models), main_decoding(cfg)
     composed = {variant: arm for (variant, rule), arm in read_measures(cfg, measures).items() if rule == decoding}
     all_models = NetArms("models", joined(trained, composed, "composed"), "models")
-    evidence = declared(cfg, [all_models], title=title_of) | {
+    special = {
         "M1-p": printed_p(cfg["published"]["votes"]),
         "M4-beat": follows(composed, "3L", "beat"),
         "M4-bar": follows(composed, "3L", "bar"),
@@ -41,6 +41,7 @@ def claims(cfg: Cfg, job: Job, *, models: Inputs, measures: Inputs, claims: Outp
         "M6": in_rhythm_of_the_tune(composed, "3L"),
         "M8": stops_later(trained, ("2L", "3L"), "1L"),
     }
+    evidence = gather(cfg, [all_models], title=title_of, special=special)
     conclude(cfg, job, claims, paper="melody", face=face_of(cfg, trained), evidence=evidence)
 
 

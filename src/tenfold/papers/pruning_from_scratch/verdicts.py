@@ -15,7 +15,7 @@ from tenfold.papers.pruning_from_scratch.results import (
 )
 from tenfold.papers.pruning_from_scratch.tables import percent
 from tenfold.report.arms import face_of
-from tenfold.report.evidence import Check, Evidence, Groups, NetArms, Paired, declared
+from tenfold.report.evidence import Check, Evidence, Groups, NetArms, Paired, gather
 from tenfold.report.words import conclude
 
 
@@ -23,11 +23,12 @@ from tenfold.report.words import conclude
 def claims(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, searches: Inputs, claims: Output) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     trained, found = read_arms(cfg, arms), read_structures(cfg, structures)
-    evidence = declared(cfg, by_budget(trained), cell="{net}") | {
+    special = {
         "C2": more_alike(found, cfg),
         "C4": cheaper(read_searches(cfg, searches)),
         "C5": budget_met(found, cfg),
     }
+    evidence = gather(cfg, by_budget(trained), cell="{net}", special=special)
     conclude(cfg, job, claims, paper="pruning-from-scratch", face=face_of(cfg, trained), evidence=evidence)
 
 

@@ -21,7 +21,7 @@ from tenfold.papers.rco.results import (
 )
 from tenfold.papers.rco.tables import strategy_arm
 from tenfold.report.arms import BySeed, face_of, minus
-from tenfold.report.evidence import Evidence, NetArms, Paired, by_net, declared
+from tenfold.report.evidence import Evidence, NetArms, Paired, by_net, gather
 from tenfold.report.words import conclude
 
 POINTS = "points"
@@ -34,7 +34,7 @@ def claims(
     """Verdicts on all claims, printed as soon as they are there."""
     found, teacher, student = read_arms(cfg, arms, searches), read_teacher(teachers), main_student(cfg)
     most, last = most_anchors(found, student), cfg["teacher_epochs"]
-    evidence = declared(cfg, [with_most(net) for net in by_net(found)], title=title_of) | {
+    special = {
         "C1-early": beats_early(found, student),
         "C2": nearer_to_early(found, student, last),
         "C2-accuracy": smaller_gap(found, teacher, student, last),
@@ -43,6 +43,7 @@ def claims(
         "C8": more_robust(read_noise(cfg, noise), student, f"eei-{most}", f"kd-{most}x"),
         "C9-budget": beats_control(found, student, ("eei-2", "eei-3", "eei-4")),
     }
+    evidence = gather(cfg, [with_most(net) for net in by_net(found)], title=title_of, special=special)
     conclude(cfg, job, claims, paper="rco", face=face_of(cfg, found), evidence=evidence)
 
 

@@ -9,7 +9,7 @@ from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.papers.sge.results import NAMES, NETS, Statistics, group_arms, read_arms, read_statistics
 from tenfold.report.arms import Arms, face_of
-from tenfold.report.evidence import Check, Evidence, Paired, by_net, declared
+from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
 
 BLOCKS = {"resnet50": 16, "resnet101": 33}
@@ -20,7 +20,7 @@ LAST_DIGIT = 0.001  # of GFLOPs as they are printed; some are rounded there, som
 def claims(cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, counted: Input, claims: Output) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     found, features, costs = read_arms(cfg, arms), read_statistics(statistics), read_json(counted)
-    evidence = declared(cfg, by_net(found), title=name_of) | {
+    special = {
         "C3": almost_free(cfg, costs),
         "C3-others": costs_of_others(costs),
         "C7-groups": rises_and_falls(cfg, found),
@@ -28,6 +28,7 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, counted: Inp
         "C8-tail": keeps_the_tail(features),
         "C8-gamma": mostly_positive(features),
     }
+    evidence = gather(cfg, by_net(found), title=name_of, special=special)
     conclude(cfg, job, claims, paper="sge", face=face_of(cfg, found), evidence=evidence)
 
 

@@ -23,7 +23,7 @@ from tenfold.papers.variance_shift.results import (
     title_of,
 )
 from tenfold.report.arms import BySeed, face_of, joined, minus
-from tenfold.report.evidence import Check, Evidence, NetArms, Paired, declared
+from tenfold.report.evidence import Check, Evidence, NetArms, Paired, gather
 from tenfold.report.words import conclude
 
 
@@ -37,7 +37,7 @@ def claims(
     places = [
         NetArms(place[1], joined(arms, probed.get(place, {}), "probe"), at(place)) for place, arms in trained.items()
     ]
-    evidence = declared(cfg, places, title=title_of, cell="{ours} against {other}, {net}") | {
+    special = {
         "C1": formula_holds(theory, "a"),
         "C2": formula_holds(theory, "b"),
         "C3": grows_with_d(weights),
@@ -47,6 +47,7 @@ def claims(
         "C6-gap": loses_more(probed, "a-0.5", "none"),
         "C10": formula_holds(theory, "uout", mean=0.0),  # other means are an extension of ours
     }
+    evidence = gather(cfg, places, title=title_of, cell="{ours} against {other}, {net}", special=special)
     face = face_of(as_one(cfg), all_arms(trained))
     conclude(cfg, job, claims, paper="variance-shift", face=face, evidence=evidence)
 
