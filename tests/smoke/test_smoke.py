@@ -62,7 +62,7 @@ def test_stages_enter_only_what_their_digest_covers(finished: Path) -> None:
     code = digest.Code(finished)
     records = [json.loads(path.read_text()) for path in finished.rglob(".run/*.json")]
     stages = {(run["module"], run["stage"]): run["cfg"] for run in records}
-    reached = {stage: code.sources.reach(digest.roots(*stage, cfg)) for stage, cfg in stages.items()}
+    reached = {stage: code.sources.reach(code.roots(*stage, cfg)) for stage, cfg in stages.items()}
     left_out: dict[str, list[str]] = {}
     for notes in finished.glob("entered.*"):
         names = notes.read_text().split()

@@ -31,7 +31,7 @@ from tenfold.books.recorded import Ledger, is_of_times
 from tenfold.errors import UserError
 from tenfold.files import copy_whole, read_json
 from tenfold.identity import equivalences, records
-from tenfold.identity.digest import Code, roots
+from tenfold.identity.digest import Code
 from tenfold.identity.equivalences import representative
 
 PARTS = ("src", "requirements.lock", "Snakefile", "config", "workflow", "profiles", "pyproject.toml")
@@ -277,9 +277,9 @@ def never_entered(then: Tree, now: Tree, output: str) -> list[str]:
     """The functions and methods that differ between two trees, within what a job reaches, and were not entered."""
     units = []
     for tree in (then, now):
-        job, sources = tree.plan[output], Code(tree.root).sources
-        reached = sources.reach(roots(job.module, job.stage(sources), job.cfg))
-        units.append({unit: name for one in reached for name, unit in sources.units(one)})
+        job, code = tree.plan[output], Code(tree.root)
+        reached = code.sources.reach(code.roots(job.module, job.stage(code.sources), job.cfg))
+        units.append({unit: name for one in reached for name, unit in code.sources.units(one)})
     unseen = []
     for tree, own, other in ((then, units[0], units[1]), (now, units[1], units[0])):
         entered = tree.entered

@@ -126,7 +126,8 @@ class Sources:
     def of_family(self, family: str) -> list[Definition]:
         """What `tenfold.nets.build` takes from a family of nets, which it imports by name."""
         module = f"{PACKAGE}.nets.{family}"
-        return [Definition(module, name) for name in ("NAMES", "build")] if self.file(module) else []
+        found = [self.resolve(f"{module}.{name}")[0] for name in ("NAMES", "build")] if self.file(module) else []
+        return [one for one in found if one is not None]
 
     def stages(self, module: str) -> list[str]:
         """The stages of a module: its functions with the decorator ``stage``."""

@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[3]
 DISTRIBUTIONS = {"yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib"}
 
 
+BUILD = Definition(f"{PACKAGE}.nets.build", "build")  # imports a family of nets by name
+
+
 class Code:
     """The sources of a checkout and the versions that its lock file pins."""
 
@@ -32,7 +35,19 @@ class Code:
 
     def of_job(self, module: str, stage: str, cfg: dict[str, Any]) -> str:
         """The digest of a job: 16 hexadecimal digits."""
-        return self.of_roots(roots(module, stage, cfg))
+        return self.of_roots(self.roots(module, stage, cfg))
+
+    def roots(self, module: str, stage: str, cfg: dict[str, Any]) -> tuple[Definition, ...]:
+        """Where a job's code begins: its stage, and the families of nets that its cfg names, if it builds nets.
+
+        Nets are imported by name, which the stage does not show; ``family`` keys anywhere in the cfg name modules
+        below ``tenfold.nets``.
+        """
+        of_stage = Definition(module, stage)
+        if BUILD not in self.sources.reach([of_stage]):
+            return (of_stage,)
+        families = sorted(set(_values_of("family", cfg)))
+        return (of_stage, *(one for family in families for one in self.sources.of_family(family)))
 
     def _of_roots(self, of: tuple[Definition, ...]) -> str:
         packages = sorted(self.pin(package) for package in self.sources.packages(of))
@@ -49,17 +64,6 @@ class Code:
         for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, flags=re.MULTILINE):
             pins.setdefault(name.lower().replace("_", "-"), []).append(version)
         return {name: " or ".join(versions) for name, versions in pins.items()}
-
-
-def roots(module: str, stage: str, cfg: dict[str, Any]) -> tuple[Definition, ...]:
-    """Where a job's code begins: its stage, and the families of nets that its cfg names.
-
-    Nets are imported by name, which the stage does not show; ``family`` keys anywhere in the cfg name modules below
-    ``tenfold.nets``.
-    """
-    families = sorted(set(_values_of("family", cfg)))
-    nets = [Definition(f"{PACKAGE}.nets.{family}", name) for family in families for name in ("NAMES", "build")]
-    return (Definition(module, stage), *nets)
 
 
 @cache
