@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 
 from tenfold.errors import UserError
 from tenfold.nets.build import build, families
-from tenfold.nets.layers import PrunableNet
+from tenfold.nets.layers import PointwiseConv2d, PrunableNet
 
 torch.set_num_threads(1)
 
@@ -204,3 +207,57 @@ def test_a_mistake_is_one_line_that_lists_what_is_allowed(net: dict[str, Any], p
 def test_every_family_can_be_built() -> None:
     assert {"vgg", "resnet", "mobilenet"} <= set(families())
     assert not {"build", "layers"} & set(families())
+
+
+@pytest.mark.parametrize("channels", [5, 16])
+@pytest.mark.parametrize(("stride", "side"), [(1, 6), (2, 6), (2, 7), (3, 7)])
+def test_a_pointwise_convolution_is_a_convolution(channels: int, stride: int, side: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, channels, side, side, dtype=torch.float64, generator=draw, requires_grad=True)
+    conv = PointwiseConv2d(channels, 3, stride).double()
+    expected = F.conv2d(maps, conv.weight, stride=stride)
+    weights = torch.randn(expected.shape, dtype=torch.float64, generator=draw)
+    torch.testing.assert_close(conv(maps), expected, rtol=1e-12, atol=1e-12)
+    own = torch.autograd.grad(conv(maps), (maps, conv.weight), weights)
+    torch.testing.assert_close(own, torch.autograd.grad(expected, (maps, conv.weight), weights), rtol=1e-12, atol=1e-12)
+
+
+NARROW = """
+import sys
+
+import torch
+
+from tenfold.nets.build import build
+from tenfold.papers.sknet.nets import build_net
+
+torch.set_num_threads(1)
+side, width = int(sys.argv[1]), int(sys.argv[2])
+nets = [
+    build({"family": "resnet_small", "name": "resnet8", "width": width}),
+    build({"family": "resnet50_cifar", "name": "resnet50_cifar", "width": width}),
+    build({"family": "preresnet", "name": "preresnet_basic", "depth": 8, "width": width}),
+    build({"family": "resnext_cifar", "name": "resnext11", "cardinality": 1, "width": 2, "stem": width // 4 or 1}),
+    build_net({"stem": "cifar", "stem_channels": 4, "width": 4, "outputs": width, "groups": 2, "depths": [1, 1]}),
+]
+for net in nets:
+    net.to(memory_format=torch.channels_last)
+    images = torch.randn(4, 3, side, side).to(memory_format=torch.channels_last)
+    for precision in (torch.float32, torch.bfloat16):
+        with torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
+            scores = net(images)
+        scores.float().square().sum().backward()
+print("trained")
+"""
+CHECKS = {"LD_PRELOAD": "libc_malloc_debug.so.0", "GLIBC_TUNABLES": "glibc.malloc.check=3"}
+
+
+@pytest.mark.parametrize(("isa", "side", "width"), [("AVX2", 16, 5), ("DEFAULT", 64, 8)])
+def test_narrow_nets_write_nowhere_but_in_their_memory(isa: str, side: int, width: int) -> None:
+    checked = os.environ | CHECKS
+    if "cannot be preloaded" in subprocess.run(["true"], env=checked, capture_output=True, text=True).stderr:
+        pytest.skip("glibc's checks of the heap (libc_malloc_debug.so.0) are not installed here")
+    done = subprocess.run(
+        [sys.executable, "-c", NARROW, str(side), str(width)],
+        env=checked | {"ONEDNN_MAX_CPU_ISA": isa}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "trained\n", "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from tenfold.errors import UserError
 
@@ -25,6 +26,28 @@ class PrunableNet(nn.Module):
         return [self.get_parameter(f"{name}.weight").numel() for name in self.prunable]
 
 
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution without bias; one of few input channels takes every ``stride``-th position itself.
+
+    On CPUs, the weight gradient of a strided 1x1 convolution of channels_last maps writes past its workspace in oneDNN
+    3.10 (torch 2.11) if the maps have fewer channels than a block of its kernel: 8 with AVX2 (fp32), 16 with AVX-512
+    (fp32 and bf16; there on large maps, or in several threads): https://github.com/uxlfoundation/oneDNN/issues/6035
+    The kernel for stride 1 does not, and gives the same sums.
+    """
+
+    SAFE_CHANNELS = 16
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__(in_channels, out_channels, 1, stride, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride), rounded up."""
+        down, across = self.stride
+        if input.is_cpu and self.in_channels < self.SAFE_CHANNELS and (down, across) != (1, 1):
+            return F.conv2d(input[:, :, ::down, ::across], self.weight, self.bias)  # BatchNorm may be folded in
+        return super().forward(input)
+
+
 def conv_bn(
     in_channels: int,
     out_channels: int,
@@ -35,9 +58,11 @@ def conv_bn(
 ) -> nn.Sequential:
     """Convolution without bias (map size kept at stride 1), BatchNorm and, unless None, an in-place activation."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["conv"] = nn.Conv2d(
-        in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=False
-    )
+    if kernel == 1 and groups == 1:
+        layers["conv"] = PointwiseConv2d(in_channels, out_channels, stride)
+    else:
+        padding = kernel // 2
+        layers["conv"] = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
     layers["bn"] = nn.BatchNorm2d(out_channels)
     if activation is not None:
         layers["act"] = activation(inplace=True)

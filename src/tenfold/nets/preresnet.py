@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import UserError
-from tenfold.nets.layers import init_convs
+from tenfold.nets.layers import PointwiseConv2d, init_convs
 
 LAYERS_PER_BLOCK = {"preresnet_basic": 2, "preresnet_bottleneck": 3}
 NAMES = tuple(LAYERS_PER_BLOCK)
@@ -78,7 +78,7 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
     """The identity, or a 1x1 convolution where the shape changes."""
     if in_channels == out_channels and stride == 1:
         return nn.Identity()
-    return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+    return PointwiseConv2d(in_channels, out_channels, stride)
 
 
 class PreResNet(nn.Module):

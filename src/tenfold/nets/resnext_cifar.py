@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tenfold.nets.layers import init_convs
+from tenfold.nets.layers import PointwiseConv2d, init_convs
 
 BLOCKS_PER_STAGE = {"resnext11": 1, "resnext20": 2, "resnext29": 3}
 NAMES = tuple(BLOCKS_PER_STAGE)
@@ -39,7 +39,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.shortcut = nn.Sequential()
         if in_channels != out_channels:
-            self.shortcut.append(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False))
+            self.shortcut.append(PointwiseConv2d(in_channels, out_channels, stride))
             self.shortcut.append(nn.BatchNorm2d(out_channels))
 
     def forward(self, maps: Tensor) -> Tensor:

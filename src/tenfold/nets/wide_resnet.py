@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import UserError
-from tenfold.nets.layers import init_convs
+from tenfold.nets.layers import PointwiseConv2d, init_convs
 
 NAMES = ("wide_resnet",)
 STEM = 16
@@ -35,7 +35,7 @@ class WideBlock(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.shortcut: nn.Conv2d | None = None
         if in_channels != out_channels:
-            self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            self.shortcut = PointwiseConv2d(in_channels, out_channels, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
