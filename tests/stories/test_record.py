@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import textwrap
 from pathlib import Path
@@ -144,8 +145,26 @@ def test_a_missing_run_record_is_refused(repository: Repository) -> None:
 def test_a_file_that_was_changed_by_hand_is_refused(recorded: Repository) -> None:
     table = recorded.path / ROOT / "tables/table-counts.csv"
     table.write_text(table.read_text().replace("fancy", "Fancy"))
-    # Its note is not the file's any more: Snakemake is told to make it again.
-    assert "not up to date, 1 jobs are waiting (toy_table)" in refused(recorded, "record")
+    assert "table-counts.csv: was changed after rule toy_table made it" in refused(recorded, "record")
+
+
+def test_the_users_snakemake_settings_do_not_let_old_results_pass(recorded: Repository, tmp_path: Path) -> None:
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    (profile / "config.yaml").write_text("rerun-triggers: [mtime]\n")
+    recorded.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
+    recorded.commit("Another rate")
+    recorded.env["SNAKEMAKE_PROFILE"] = str(profile)
+    assert "2 jobs are waiting (toy_count, toy_table)" in refused(recorded, "record")
+
+
+def test_results_of_inputs_that_were_made_anew_are_refused(recorded: Repository) -> None:
+    metrics = recorded.path / ROOT / "metrics/fancy/s0-2.json"
+    recorded.edit(f"{ROOT}/metrics/fancy/s0-2.json", '"count": ', '"count": 1')
+    note = metrics.parent / ".run" / f"{metrics.name}.json"
+    run = json.loads(note.read_text())
+    note.write_text(json.dumps(run | {"sha256": hashlib.sha256(metrics.read_bytes()).hexdigest()}))
+    assert "1 jobs are waiting (toy_table)" in refused(recorded, "record")
 
 
 def test_leftovers_of_other_settings_are_refused(recorded: Repository) -> None:

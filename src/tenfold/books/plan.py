@@ -25,12 +25,14 @@ class PlannedJob:
         inputs: paths, as the rule names them.
         outputs: paths.
         arguments: of ``python -m``: the stage's module, where that has several the stage, and its options.
+        log: paths.
     """
 
     rule: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     arguments: tuple[str, ...]
+    log: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -86,7 +88,8 @@ def _job(block: str) -> PlannedJob | None:
     command = re.search(r"^Shell command: python -m (.*)$", block, flags=re.MULTILINE)
     if rule is None or command is None:
         return None
-    return PlannedJob(rule[1], _files("input", block), _files("output", block), tuple(shlex.split(command[1])))
+    inputs, outputs, log = (_files(key, block) for key in ("input", "output", "log"))
+    return PlannedJob(rule[1], inputs, outputs, tuple(shlex.split(command[1])), log)
 
 
 def _files(key: str, block: str) -> tuple[str, ...]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tenfold import registry, workflow
-from tenfold.books import index, ledger, metadata
+from tenfold.books import index, ledger
+from tenfold.books.plan import PlannedJob, planned
 from tenfold.books.recorded import Job, Ledger, Provenance, is_of_times, platform_name, stays_here
 from tenfold.errors import UserError
 from tenfold.faults import fault
@@ -28,8 +28,8 @@ PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".svg", ".tif", ".t
 def record(edition: str, slugs: list[str]) -> list[str]:
     """Puts an edition of papers on record, or says in one line why it cannot.
 
-    Refused when the sources are not committed, when Snakemake would run a job, when a file is not the one that its
-    run record describes, or when a picture could show data that must not be passed on.
+    Refused when the sources are not committed, when a job of today's plan has not been run, when a file is not the one
+    that its run record describes, or when a picture could show data that must not be passed on.
 
     Returns:
         One line for each paper.
@@ -37,15 +37,13 @@ def record(edition: str, slugs: list[str]) -> list[str]:
     Raises:
         UserError: the reason of a refusal.
     """
-    house = workflow.House({"edition": edition})
-    targets = [workflow.check_target(edition, slug) for slug in slugs]
+    for slug in slugs:
+        workflow.check_target(edition, slug)
     refuse_uncommitted()
-    refuse_stale(targets)
-    notes = metadata.read_all()
     lines = []
     for slug in slugs:
         book = Ledger(edition, slug)
-        provenance = collect(book, house.paper(slug).targets(edition), notes)
+        provenance = collect(book, planned(book.name, edition=edition))
         refuse_pictures_of_data(provenance)
         refuse_leftovers(book, provenance)
         refuse_above_cap(book, keep_headline(book, provenance))
@@ -67,27 +65,6 @@ def refuse_uncommitted() -> None:
     changed = [line[3:] for line in status.stdout.splitlines()]
     if changed:
         raise UserError(f"{_listed(changed)}: not committed; commit the sources, then record what they made")
-
-
-def refuse_stale(targets: list[str]) -> None:
-    """Snakemake has to have nothing left to do."""
-    waiting = waiting_jobs(targets)
-    if waiting:
-        raise UserError(
-            f"not up to date, {len(waiting)} jobs are waiting ({', '.join(dict.fromkeys(waiting))}): "
-            f"snakemake {' '.join(targets)}"
-        )
-
-
-def waiting_jobs(targets: list[str]) -> list[str]:
-    """The rules of the jobs that Snakemake would run for the targets (which are rules without jobs)."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", *targets]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise UserError(f"snakemake --dry-run failed: {' '.join(said[-3:])}")
-    rules = re.findall(r"^(?:local)?rule (\S+):$", done.stdout + done.stderr, flags=re.MULTILINE)
-    return [rule for rule in rules if rule not in targets]
 
 
 def refuse_pictures_of_data(provenance: Provenance) -> None:
@@ -157,73 +134,103 @@ def _is_recorded(path: str) -> bool:
     return (len(below) > 1 and below[0] in RECORDED_FOLDERS) or below in {(name,) for name in RECORDED_FILES}
 
 
-def collect(book: Ledger, targets: list[str], notes: dict[str, metadata.Note]) -> Provenance:
-    """The record of everything that led to the targets, from Snakemake's notes and the run records.
+def collect(book: Ledger, plan: list[PlannedJob]) -> Provenance:
+    """The record of every job of today's plan, from the run records beside its outputs or from the record before.
+
+    Nothing of what Snakemake noted or prints is trusted: settings, code and the checksums of inputs are compared here.
 
     Raises:
-        UserError: a file has no record, or is not the one that its record describes.
+        UserError: a job is waiting, for it was never run, or with other settings, by other code or on other inputs; or
+            a file is not the one that its record describes.
     """
     before = book.provenance()
-    by_command: dict[str, list[str]] = {}
-    for output, note in notes.items():
-        by_command.setdefault(note["shellcmd"], []).append(output)
-    jobs: dict[str, Job] = {}
-    platforms: dict[str, dict[str, Any]] = {}
-    waiting, seen = list(targets), set()
-    while waiting:
-        output = waiting.pop()
-        noted = notes.get(output)
-        if noted is None:
-            raise UserError(f"{output}: Snakemake has no note on how it was made; make it again: snakemake -f {output}")
-        if noted["shellcmd"] in seen:
-            continue
-        seen.add(noted["shellcmd"])
-        job, platform = _job(noted, sorted(by_command[noted["shellcmd"]]), before)
-        jobs[noted["shellcmd"]], platforms[job.platform] = job, platform
-        waiting += job.inputs
-    return Provenance(list(jobs.values()), platforms)
+    found = {output: facts for job in plan if (facts := _facts(job, before)) for output in job.outputs}
+    if waiting := _waiting(plan, found):
+        rules = ", ".join(dict.fromkeys(waiting))
+        raise UserError(f"not up to date, {len(waiting)} jobs are waiting ({rules}): snakemake {book.name}")
+    jobs, platforms = [], {}
+    for job in plan:
+        facts = found[job.outputs[0]]
+        platforms[platform_name(facts.platform)] = facts.platform
+        jobs.append(Job(
+            rule=job.rule, module=facts.module, stage=facts.stage, cfg=job.cfg, code=facts.code, seeds=facts.seeds,
+            inputs={path: facts.inputs[path] for path in job.inputs}, outputs=facts.outputs, log=list(job.log),
+            platform=platform_name(facts.platform),
+        ))  # fmt: skip
+    return Provenance(jobs, platforms)
 
 
-def _job(noted: metadata.Note, outputs: list[str], before: Provenance | None) -> tuple[Job, dict[str, Any]]:
-    """One job of the record, and the platform that it ran on."""
-    facts = {output: _facts(output, noted, before) for output in outputs}
-    first = facts[outputs[0]]
-    inputs = {path: _input_checksum(path, noted, first["inputs"]) for path in noted["input"]}
-    job = Job(
-        rule=noted["rule"], module=first["module"], stage=first["stage"], cfg=first["cfg"], code=first["code"],
-        seeds=first["seeds"], inputs=inputs, log=noted["log"], platform=platform_name(first["platform"]),
-        outputs={output: None if is_of_times(output) else fact["sha256"] for output, fact in facts.items()},
-    )  # fmt: skip
-    return job, first["platform"]
+def _waiting(plan: list[PlannedJob], found: dict[str, _Facts]) -> list[str]:
+    """The rules of the jobs that have to run: those of which nothing is known, and those that follow from such."""
+    producer = {output: job for job in plan for output in job.outputs}
+
+    @cache
+    def waits(job: PlannedJob) -> bool:
+        facts = found.get(job.outputs[0])
+        return facts is None or any(waits(producer[path]) or is_other(facts, path) for path in job.inputs)
+
+    def is_other(facts: _Facts, path: str) -> bool:
+        made = found[producer[path].outputs[0]].outputs[path]
+        return not is_of_times(path) and facts.inputs.get(path) != made
+
+    for job in plan:
+        if unknown := [path for path in job.inputs if path not in producer]:
+            raise UserError(
+                f"{unknown[0]}: rule {job.rule} reads it, and no rule makes it; correct the name or the rule"
+            )
+    return [job.rule for job in plan if waits(job)]
 
 
-def _facts(output: str, noted: metadata.Note, before: Provenance | None) -> dict[str, Any]:
-    """What is known of how an output was made: its run record, or, if it was restored, what was recorded before."""
-    path = Path(output)
-    checksum = sha256(path) if path.exists() else None
-    run = read_run_record(path)
-    fits = run is not None and metadata.params(run["cfg"], representative(run["code"])) == noted["params"]
-    if run is not None and fits and checksum in (None, run["sha256"]):
-        return run
+_TOLD = ("module", "stage", "code", "seeds", "inputs", "platform")
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of a job that was run: by which stage and code, on what, where, and what it made."""
+
+    module: str
+    stage: str
+    code: str
+    seeds: list[int]
+    inputs: dict[str, str | None]
+    outputs: dict[str, str | None]
+    platform: dict[str, Any]
+
+
+def _facts(job: PlannedJob, before: Provenance | None) -> _Facts | None:
+    """How a job's outputs were made, by their run records or by the record before; None where it has to run.
+
+    Raises:
+        UserError: an output was changed by hand, or has no run record.
+    """
+    outputs: dict[str, str | None] = {}
+    facts: dict[str, Any] = {}
+    for output in job.outputs:
+        path = Path(output)
+        checksum = sha256(path) if path.exists() else None
+        if checksum is None and not (stays_here(output) or path.is_relative_to("data")):
+            return None
+        told = list(_told(output, before))
+        fitting = [one for one in told if job.cfg == one["cfg"] and job.code == representative(one["code"])]
+        if told and not fitting:
+            return None
+        right = next((one for one in fitting if checksum is None or one["sha256"] in (None, checksum)), None)
+        if right is None:
+            why = f"was changed after rule {job.rule} made it" if told else "its run record is missing"
+            raise UserError(f"{output}: {why}; make it again: snakemake -f {output}")
+        outputs[output] = None if is_of_times(output) else right["sha256"]
+        facts = facts or right
+    return _Facts(**{name: facts[name] for name in _TOLD}, outputs=outputs)
+
+
+def _told(output: str, before: Provenance | None) -> Iterator[dict[str, Any]]:
+    """What is told of an output: by the run record beside it, and by the record before."""
+    run = read_run_record(Path(output))
+    if run is not None:
+        yield run
     job = before.job_of.get(output) if before is not None else None
-    if before is not None and job is not None and metadata.params(job.cfg, representative(job.code)) == noted["params"]:
-        recorded = job.outputs[output]
-        if checksum is None or recorded in (None, checksum):
-            return asdict(job) | {"platform": before.platforms[job.platform], "sha256": recorded}
-    if run is None:
-        raise UserError(f"{output}: its run record is missing; make it again: snakemake -f {output}")
-    raise UserError(f"{output}: was changed after rule {noted['rule']} made it; make it again: snakemake -f {output}")
-
-
-def _input_checksum(path: str, noted: metadata.Note, read: dict[str, str | None]) -> str | None:
-    """The checksum of an input when it was read."""
-    if is_of_times(path):
-        return None
-    if path in read:
-        return read[path]
-    if path in noted["input_checksums"]:
-        return str(noted["input_checksums"][path]).removeprefix("sha256:")
-    raise UserError(f"{path}: rule {noted['rule']} reads it without handing it to its stage; hand it over")
+    if before is not None and job is not None:
+        yield vars(job) | {"platform": before.platforms[job.platform], "sha256": job.outputs[output]}
 
 
 # Writing ------------------------------------------------------------------------------------------
