@@ -17,7 +17,7 @@ from torch import nn
 import tenfold.nets
 from tenfold.errors import UserError
 
-NO_FAMILIES = ("build", "layers")
+NO_FAMILIES = ("build", "layers", "stages")
 
 
 def families() -> list[str]:

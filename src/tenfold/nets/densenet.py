@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tenfold.errors import UserError
-from tenfold.nets.layers import init_convs
+from tenfold.nets.stages import PreActivationNet, blocks_at
 
 NAMES = ("densenet_bc",)
 EXPANSION = 4  # channels between a layer's two convolutions, over the growth
@@ -54,49 +53,25 @@ class Transition(nn.Module):
         return self.pool(self.conv(torch.relu(self.bn(maps))))
 
 
-class DenseNet(nn.Module):
-    """DenseNet-BC for 32 x 32 images.
-
-    Args:
-        layers: in each of the three dense blocks.
-        growth: channels that a layer appends; the stem has twice as many.
-        classes: number of classes.
-
-    Attributes:
-        before_classifier: what is done with the pooled features: nothing, by default.
-    """
-
-    def __init__(self, layers: int, growth: int, classes: int) -> None:
-        super().__init__()
-        channels = 2 * growth
-        self.conv = nn.Conv2d(3, channels, 3, padding=1, bias=False)
-        self.blocks = nn.Sequential()
-        for block in range(3):
-            if block > 0:
-                self.blocks.append(Transition(channels))
-                channels //= 2
-            for _ in range(layers):
-                self.blocks.append(DenseLayer(channels, growth))
-                channels += growth
-        self.bn = nn.BatchNorm2d(channels)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.before_classifier: nn.Module = nn.Identity()
-        self.classifier = nn.Linear(channels, classes)
-        init_convs(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, 32, 32)."""
-        maps = torch.relu(self.bn(self.blocks(self.conv(images))))
-        return self.classifier(self.before_classifier(self.pool(maps).flatten(1)))
+def dense_blocks(layers: int, growth: int, channels: int) -> tuple[nn.Sequential, int]:
+    """Three dense blocks of ``layers`` layers with transitions between them, and the channels behind the last."""
+    blocks = nn.Sequential()
+    for block in range(3):
+        if block > 0:
+            blocks.append(Transition(channels))
+            channels //= 2
+        for _ in range(layers):
+            blocks.append(DenseLayer(channels, growth))
+            channels += growth
+    return blocks, channels
 
 
-def build(name: str, *, depth: int = 100, growth: int = 12, classes: int = 10) -> DenseNet:
-    """DenseNet-BC of this depth (L) and growth (k).
+def build(name: str, *, depth: int = 100, growth: int = 12, classes: int = 10) -> PreActivationNet:
+    """DenseNet-BC of this depth (L) and growth (k); its first convolution has twice as many channels.
 
     Raises:
         UserError: no net of such blocks has this depth.
     """
-    layers, rest = divmod(depth - 4, 6)
-    if rest or layers < 1:
-        raise UserError(f"net {name}: depth is {depth}, it must be 6n + 4 with n of at least 1")
-    return DenseNet(layers, growth, classes)
+    layers = blocks_at(name, depth, 6, 4)
+    conv = nn.Conv2d(3, 2 * growth, 3, padding=1, bias=False)
+    return PreActivationNet(conv, *dense_blocks(layers, growth, 2 * growth), classes)

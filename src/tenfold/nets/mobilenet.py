@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from tenfold.nets.layers import PrunableNet, chosen_widths, conv_bn, init_convs, init_linears
+from tenfold.nets.stages import Classifier
 
 NAMES = ("mobilenet_v1", "mobilenet_v2")
 STANDARD_WIDTH = 32
@@ -27,7 +28,7 @@ V2_EXPANSION = 6
 V2_LAST = 1280
 
 
-class MobileNetV1(PrunableNet):
+class MobileNetV1(Classifier, PrunableNet):
     """MobileNet-V1 (Howard et al. 2017).
 
     Args:
@@ -42,15 +43,10 @@ class MobileNetV1(PrunableNet):
         for channels, width, stride in zip(widths, widths[1:], V1_STRIDES, strict=False):
             depthwise = conv_bn(channels, channels, kernel=3, stride=stride, groups=channels)
             self.blocks.append(nn.Sequential(depthwise, conv_bn(channels, width, kernel=1)))
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(widths[-1], classes)
+        self.add_classifier(widths[-1], classes)
         self.prunable = ["stem.bn", *(f"blocks.{index}.1.bn" for index in range(len(V1_STRIDES)))]
         init_convs(self)
         init_linears(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, H, W), H and W usually 224."""
-        return self.classifier(self.pool(self.blocks(self.stem(images))).flatten(1))
 
 
 class InvertedResidual(nn.Module):
@@ -69,7 +65,7 @@ class InvertedResidual(nn.Module):
         return out + maps if self.residual else out
 
 
-class MobileNetV2(PrunableNet):
+class MobileNetV2(Classifier, PrunableNet):
     """MobileNet-V2 (Sandler et al. 2018).
 
     Args:
@@ -87,17 +83,15 @@ class MobileNetV2(PrunableNet):
             self.blocks.append(InvertedResidual(channels, width, out_channels, stride, expand=True))
             channels = out_channels
         self.last = conv_bn(channels, last, kernel=1, activation=nn.ReLU6)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(last, classes)
+        self.add_classifier(last, classes)
         expansions = (f"blocks.{index}.expansion.bn" for index in range(1, len(V2_OUTPUTS)))
         self.prunable = ["stem.bn", *expansions, "last.bn"]
         init_convs(self)
         init_linears(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, H, W), H and W usually 224."""
-        maps = self.last(self.blocks(self.stem(images)))
-        return self.classifier(self.pool(maps).flatten(1))
+    def maps(self, images: Tensor) -> Tensor:
+        """See `Classifier`."""
+        return self.last(self.blocks(self.stem(images)))
 
 
 def build(

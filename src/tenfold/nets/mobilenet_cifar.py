@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tenfold.nets.layers import conv_bn, init_convs, init_linears
+from tenfold.nets.stages import Classifier
 
 NAMES = ("mobilenet_v2_cifar",)
 
@@ -36,7 +37,7 @@ class InvertedResidual(nn.Module):
         return maps + self.layers(maps) if self.residual else self.layers(maps)
 
 
-class CifarMobileNetV2(nn.Module):
+class CifarMobileNetV2(Classifier):
     """MobileNet-V2 for 32 x 32 images.
 
     Args:
@@ -58,14 +59,13 @@ class CifarMobileNetV2(nn.Module):
                 channels = out_channels
         last = int(LAST * max(1.0, multiplier))
         self.last = conv_bn(channels, last, kernel=1)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(last, classes)
+        self.add_classifier(last, classes)
         init_convs(self)
         init_linears(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, 32, 32)."""
-        return self.classifier(self.pool(self.last(self.blocks(self.stem(images)))).flatten(1))
+    def maps(self, images: Tensor) -> Tensor:
+        """See `Classifier`."""
+        return self.last(self.blocks(self.stem(images)))
 
 
 def build(name: str, *, multiplier: float = 0.5, expansion: int = 6, classes: int = 100) -> CifarMobileNetV2:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tenfold.errors import UserError
-from tenfold.nets.layers import PointwiseConv2d, init_convs
+from tenfold.nets.layers import PointwiseConv2d
+from tenfold.nets.stages import PreActivationNet, blocks_at, residual_stages
 
 LAYERS_PER_BLOCK = {"preresnet_basic": 2, "preresnet_bottleneck": 3}
 NAMES = tuple(LAYERS_PER_BLOCK)
@@ -22,7 +22,7 @@ class BasicBlock(nn.Module):
 
     Args:
         in_channels: channels of the input.
-        inner: channels of both convolutions.
+        channels: channels of both convolutions.
         stride: of the first convolution and the shortcut.
 
     Attributes:
@@ -30,20 +30,18 @@ class BasicBlock(nn.Module):
         before_last_conv: what is done right before the block's last convolution: nothing, by default.
     """
 
-    expansion = 1
-
-    def __init__(self, in_channels: int, inner: int, stride: int) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, inner, 3, stride, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
         self.before_last_bn: nn.Module = nn.Identity()
-        self.bn2 = nn.BatchNorm2d(inner)
+        self.bn2 = nn.BatchNorm2d(channels)
         self.before_last_conv: nn.Module = nn.Identity()
-        self.conv2 = nn.Conv2d(inner, inner, 3, padding=1, bias=False)
-        self.shortcut = shortcut(in_channels, inner, stride)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.shortcut = shortcut(in_channels, channels, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, in_channels, H, W) -> (N, inner, H / stride, W / stride)."""
+        """(N, in_channels, H, W) -> (N, channels, H / stride, W / stride)."""
         branch = self.before_last_bn(self.conv1(torch.relu(self.bn1(maps))))
         branch = self.conv2(self.before_last_conv(torch.relu(self.bn2(branch))))
         return self.shortcut(maps) + branch
@@ -52,10 +50,9 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """BatchNorm, ReLU and a convolution, three times: 1x1, 3x3 and 1x1; else like `BasicBlock`."""
 
-    expansion = EXPANSION
-
-    def __init__(self, in_channels: int, inner: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
+        inner = out_channels // EXPANSION
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(inner)
@@ -63,11 +60,11 @@ class Bottleneck(nn.Module):
         self.before_last_bn: nn.Module = nn.Identity()
         self.bn3 = nn.BatchNorm2d(inner)
         self.before_last_conv: nn.Module = nn.Identity()
-        self.conv3 = nn.Conv2d(inner, EXPANSION * inner, 1, bias=False)
-        self.shortcut = shortcut(in_channels, EXPANSION * inner, stride)
+        self.conv3 = nn.Conv2d(inner, out_channels, 1, bias=False)
+        self.shortcut = shortcut(in_channels, out_channels, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, in_channels, H, W) -> (N, 4 inner, H / stride, W / stride)."""
+        """(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
         branch = self.conv1(torch.relu(self.bn1(maps)))
         branch = self.before_last_bn(self.conv2(torch.relu(self.bn2(branch))))
         branch = self.conv3(self.before_last_conv(torch.relu(self.bn3(branch))))
@@ -81,49 +78,20 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
     return PointwiseConv2d(in_channels, out_channels, stride)
 
 
-class PreResNet(nn.Module):
-    """Pre-activation ResNet for 32 x 32 images.
+def build(name: str, *, depth: int = 110, width: int = 16, classes: int = 10) -> PreActivationNet:
+    """One of ``NAMES`` with ``depth`` layers, those of shortcuts not counted.
 
     Args:
-        block: `BasicBlock` or `Bottleneck`.
-        blocks: of them in each of the three stages.
+        name: of basic blocks or of bottlenecks.
+        depth: of the whole net.
         width: channels of the stem and inner channels of the first stage; they double from stage to stage.
         classes: number of classes.
-
-    Attributes:
-        before_classifier: what is done with the pooled features: nothing, by default.
-    """
-
-    def __init__(self, block: type[BasicBlock | Bottleneck], blocks: int, width: int, classes: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, width, 3, padding=1, bias=False)
-        self.blocks = nn.Sequential()
-        channels = width
-        for stage in range(3):
-            for position in range(blocks):
-                stride = 2 if stage > 0 and position == 0 else 1
-                self.blocks.append(block(channels, width * 2**stage, stride))
-                channels = block.expansion * width * 2**stage
-        self.bn = nn.BatchNorm2d(channels)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.before_classifier: nn.Module = nn.Identity()
-        self.classifier = nn.Linear(channels, classes)
-        init_convs(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, 32, 32)."""
-        maps = torch.relu(self.bn(self.blocks(self.conv(images))))
-        return self.classifier(self.before_classifier(self.pool(maps).flatten(1)))
-
-
-def build(name: str, *, depth: int = 110, width: int = 16, classes: int = 10) -> PreResNet:
-    """One of ``NAMES`` with ``depth`` layers, those of shortcuts not counted.
 
     Raises:
         UserError: no net of such blocks has this depth.
     """
     in_block = LAYERS_PER_BLOCK[name]
-    blocks, rest = divmod(depth - 2, 3 * in_block)
-    if rest or blocks < 1:
-        raise UserError(f"net {name}: depth is {depth}, it must be {3 * in_block}n + 2 with n of at least 1")
-    return PreResNet(BasicBlock if in_block == 2 else Bottleneck, blocks, width, classes)
+    counts = [blocks_at(name, depth, 3 * in_block, 2)] * 3
+    conv = nn.Conv2d(3, width, 3, padding=1, bias=False)
+    block, outputs = (BasicBlock, width) if in_block == 2 else (Bottleneck, EXPANSION * width)
+    return PreActivationNet(conv, *residual_stages(block, counts, width, outputs), classes)

@@ -11,17 +11,24 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from tenfold.nets.layers import PrunableNet, chosen_widths, conv_bn, init_convs
+from tenfold.nets.layers import PrunableNet, chosen_widths, conv_bn
+from tenfold.nets.stages import ResidualNet, residual_stages
 
 CIFAR_DEPTHS = {"resnet20": 20, "resnet32": 32, "resnet44": 44, "resnet56": 56, "resnet110": 110}
 NAMES = (*CIFAR_DEPTHS, "resnet50")
 RESNET50_BLOCKS = (3, 4, 6, 3)
+EXPANSION = 4  # output channels of a bottleneck over its inner ones
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     return conv_bn(in_channels, out_channels, kernel=1, stride=stride, activation=None)
+
+
+def imagenet_stem(channels: int) -> nn.Sequential:
+    """A 7x7 convolution and a max-pool, each of stride 2."""
+    return nn.Sequential(conv_bn(3, channels, kernel=7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
 
 
 class BasicBlock(nn.Module):
@@ -55,7 +62,18 @@ class Bottleneck(nn.Module):
         return self.relu(self.conv3(self.conv2(self.conv1(maps))) + self.shortcut(maps))
 
 
-class CifarResNet(PrunableNet):
+def plain_block(channels: int, outputs: int, stride: int) -> BasicBlock:
+    """A pair of 3x3 convolutions as wide inside as outside."""
+    return BasicBlock(channels, outputs, outputs, stride)
+
+
+def plain_bottleneck(channels: int, outputs: int, stride: int) -> Bottleneck:
+    """A bottleneck that is a quarter as wide inside."""
+    inner = outputs // EXPANSION
+    return Bottleneck(channels, (inner, inner), outputs, stride)
+
+
+class CifarResNet(ResidualNet, PrunableNet):
     """ResNet of depth 6n + 2 for 32 x 32 images.
 
     Args:
@@ -65,27 +83,17 @@ class CifarResNet(PrunableNet):
     """
 
     def __init__(self, width: int, inner: Sequence[int], classes: int) -> None:
-        super().__init__()
-        blocks_per_stage = len(inner) // 3
-        self.stem = conv_bn(3, width, kernel=3)
-        self.blocks = nn.Sequential()
-        channels = width
-        for index, inner_width in enumerate(inner):
-            stage, position = divmod(index, blocks_per_stage)
-            stride = 2 if stage > 0 and position == 0 else 1
-            self.blocks.append(BasicBlock(channels, inner_width, width * 2**stage, stride))
-            channels = width * 2**stage
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(channels, classes)
+        counts, remaining = [len(inner) // 3] * 3, iter(inner)
+
+        def block(channels: int, outputs: int, stride: int) -> BasicBlock:
+            return BasicBlock(channels, next(remaining), outputs, stride)
+
+        stem = conv_bn(3, width, kernel=3)
+        super().__init__(stem, *residual_stages(block, counts, width, width), classes)
         self.prunable = [f"blocks.{index}.conv1.bn" for index in range(len(inner))]
-        init_convs(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, 32, 32)."""
-        return self.classifier(self.pool(self.blocks(self.stem(images))).flatten(1))
 
 
-class ResNet50(PrunableNet):
+class ResNet50(ResidualNet, PrunableNet):
     """ResNet-50 for ImageNet.
 
     Args:
@@ -94,24 +102,14 @@ class ResNet50(PrunableNet):
     """
 
     def __init__(self, inner: Sequence[int], classes: int) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(conv_bn(3, 64, kernel=7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
-        self.blocks = nn.Sequential()
-        channels, remaining = 64, iter(inner)
-        for stage, count in enumerate(RESNET50_BLOCKS):
-            for position in range(count):
-                stride = 2 if stage > 0 and position == 0 else 1
-                pair = next(remaining), next(remaining)
-                self.blocks.append(Bottleneck(channels, pair, 256 * 2**stage, stride))
-                channels = 256 * 2**stage
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(channels, classes)
-        self.prunable = [f"blocks.{index}.{conv}.bn" for index in range(16) for conv in ("conv1", "conv2")]
-        init_convs(self)
+        remaining = iter(inner)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, H, W), H and W usually 224."""
-        return self.classifier(self.pool(self.blocks(self.stem(images))).flatten(1))
+        def block(channels: int, outputs: int, stride: int) -> Bottleneck:
+            return Bottleneck(channels, (next(remaining), next(remaining)), outputs, stride)
+
+        stem = imagenet_stem(64)
+        super().__init__(stem, *residual_stages(block, RESNET50_BLOCKS, 64, 256), classes)
+        self.prunable = [f"blocks.{index}.{conv}.bn" for index in range(16) for conv in ("conv1", "conv2")]
 
 
 def build(

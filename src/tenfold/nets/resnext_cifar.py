@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.nets.layers import PointwiseConv2d, init_convs
+from tenfold.nets.stages import Classifier, residual_stages
 
 BLOCKS_PER_STAGE = {"resnext11": 1, "resnext20": 2, "resnext29": 3}
 NAMES = tuple(BLOCKS_PER_STAGE)
@@ -50,41 +51,33 @@ class Bottleneck(nn.Module):
         return torch.relu(self.shortcut(maps) + branch)
 
 
-class CifarResNeXt(nn.Module):
+class CifarResNeXt(Classifier):
     """ResNeXt for 32 x 32 images.
 
     Args:
-        blocks: bottlenecks in each of the three stages.
+        count: bottlenecks in each of the three stages.
         cardinality: groups of the 3x3 convolutions.
         width: channels of a group in the first stage; they double from stage to stage.
         stem: channels of the first convolution; stages have 4, 8 and 16 times as many at their ends.
         classes: number of classes.
-
-    Attributes:
-        before_classifier: what is done with the pooled features: nothing, by default.
     """
 
-    def __init__(self, blocks: int, cardinality: int, width: int, stem: int, classes: int) -> None:
+    def __init__(self, count: int, cardinality: int, width: int, stem: int, classes: int) -> None:
         super().__init__()
+        first = EXPANSION * stem
+
+        def block(channels: int, outputs: int, stride: int) -> Bottleneck:
+            return Bottleneck(channels, cardinality * width * outputs // first, outputs, cardinality, stride)
+
         self.conv = nn.Conv2d(3, stem, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(stem)
-        self.blocks = nn.Sequential()
-        channels = stem
-        for stage in range(3):
-            inner, outputs = cardinality * width * 2**stage, EXPANSION * stem * 2**stage
-            for position in range(blocks):
-                stride = 2 if stage > 0 and position == 0 else 1
-                self.blocks.append(Bottleneck(channels, inner, outputs, cardinality, stride))
-                channels = outputs
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.before_classifier: nn.Module = nn.Identity()
-        self.classifier = nn.Linear(channels, classes)
+        self.blocks, outputs = residual_stages(block, [count] * 3, stem, first)
+        self.add_classifier(outputs, classes)
         init_convs(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, 32, 32)."""
-        maps = self.blocks(torch.relu(self.bn(self.conv(images))))
-        return self.classifier(self.before_classifier(self.pool(maps).flatten(1)))
+    def maps(self, images: Tensor) -> Tensor:
+        """See `Classifier`."""
+        return self.blocks(torch.relu(self.bn(self.conv(images))))
 
 
 def build(name: str, *, cardinality: int = 8, width: int = 64, stem: int = 64, classes: int = 10) -> CifarResNeXt:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tenfold.errors import UserError
-from tenfold.nets.layers import PointwiseConv2d, init_convs
+from tenfold.nets.layers import PointwiseConv2d
+from tenfold.nets.stages import PreActivationNet, blocks_at, residual_stages
 
 NAMES = ("wide_resnet",)
 STEM = 16
@@ -45,47 +45,12 @@ class WideBlock(nn.Module):
         return branch + (maps if self.shortcut is None else self.shortcut(activated))
 
 
-class WideResNet(nn.Module):
-    """Wide ResNet for 32 x 32 images.
-
-    Args:
-        blocks: in each of the three stages.
-        width: widening factor: stages have 16, 32 and 64 times as many channels.
-        classes: number of classes.
-
-    Attributes:
-        before_classifier: what is done with the pooled features: nothing, by default.
-    """
-
-    def __init__(self, blocks: int, width: int, classes: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, STEM, 3, padding=1, bias=False)
-        self.blocks = nn.Sequential()
-        channels = STEM
-        for stage in range(3):
-            for position in range(blocks):
-                stride = 2 if stage > 0 and position == 0 else 1
-                self.blocks.append(WideBlock(channels, STEM * width * 2**stage, stride))
-                channels = STEM * width * 2**stage
-        self.bn = nn.BatchNorm2d(channels)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.before_classifier: nn.Module = nn.Identity()
-        self.classifier = nn.Linear(channels, classes)
-        init_convs(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, 32, 32)."""
-        maps = torch.relu(self.bn(self.blocks(self.conv(images))))
-        return self.classifier(self.before_classifier(self.pool(maps).flatten(1)))
-
-
-def build(name: str, *, depth: int = 28, width: int = 10, classes: int = 10) -> WideResNet:
-    """WRN-``depth``-``width``.
+def build(name: str, *, depth: int = 28, width: int = 10, classes: int = 10) -> PreActivationNet:
+    """WRN-``depth``-``width``: stages of 16, 32 and 64 times ``width`` channels.
 
     Raises:
         UserError: no net of such blocks has this depth.
     """
-    blocks, rest = divmod(depth - 4, 6)
-    if rest or blocks < 1:
-        raise UserError(f"net {name}: depth is {depth}, it must be 6n + 4 with n of at least 1")
-    return WideResNet(blocks, width, classes)
+    counts = [blocks_at(name, depth, 6, 4)] * 3
+    conv = nn.Conv2d(3, STEM, 3, padding=1, bias=False)
+    return PreActivationNet(conv, *residual_stages(WideBlock, counts, STEM, STEM * width), classes)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tenfold.attention.squeeze_excitation import SqueezeExcitation
 from tenfold.errors import UserError
 from tenfold.nets.layers import conv_bn
+from tenfold.nets.stages import Classifier
 from tenfold.papers.sknet.method import Kernel, SelectiveKernel, SummedBranches
 
 BN_MOMENTUM = 0.05  # Caffe's moving average fraction of 0.95 in the official prototxt
@@ -82,7 +83,7 @@ def stem_of(kind: str, channels: int) -> nn.Sequential:
     return nn.Sequential(conv_bn(3, channels, 3, stride={"cifar": 1, "strided": 2}[kind]))
 
 
-class ResNeXt(nn.Module):
+class ResNeXt(Classifier):
     """ResNeXt of any depth and width with one or more branches in its units; the defaults are ResNeXt-50 32x4d.
 
     Args:
@@ -136,13 +137,12 @@ class ResNeXt(nn.Module):
                 stage.append(Unit(channels, middle(inner, stride), inner, out_channels, stride, excite))
                 channels = out_channels
             self.stages.append(stage)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(channels, classes)
+        self.add_classifier(channels, classes)
         init_like_caffe(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores (N, classes) of images (N, 3, H, W)."""
-        return self.classifier(self.pool(self.stages(self.stem(images))).flatten(1))
+    def maps(self, images: Tensor) -> Tensor:
+        """See `Classifier`."""
+        return self.stages(self.stem(images))
 
 
 def init_like_caffe(net: ResNeXt) -> None:
