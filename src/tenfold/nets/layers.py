@@ -58,7 +58,7 @@ def conv_bn(
 ) -> nn.Sequential:
     """Convolution without bias (map size kept at stride 1), BatchNorm and, unless None, an in-place activation."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    if kernel == 1 and groups == 1:
+    if kernel == 1 and stride > 1 and groups == 1:
         layers["conv"] = PointwiseConv2d(in_channels, out_channels, stride)
     else:
         padding = kernel // 2
