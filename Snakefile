@@ -10,10 +10,12 @@ from tenfold import workflow as tenfold_workflow
 from tenfold.config import EDITIONS
 from tenfold.books import start
 
+# What happens while this file is read, also for a dry run. The configuration is checked. The process that plans (and not
+# those of its jobs) then takes the folder's lock, removes the lock of a run that was killed, puts back Snakemake's notes
+# on recorded files, so that restored ones count as made here, and makes recorded datasets that are missing, if it needs
+# them, with two Snakemakes of their own: one that looks, one that makes. At the end each rule is compared with its stage.
 tenfold_workflow.set_environment(sources=sys.path[0])
 house = tenfold_workflow.configured(config)
-
-# One run at a time; restored files that are the recorded ones count as made here.
 if workflow.is_main_process:
     start.begin(workflow.workflow_settings.persistence_backend.name.lower(), house)
 
@@ -70,3 +72,6 @@ include: "workflow/rules/report.smk"
 for slug in house.slugs:
 
     include: f"workflow/rules/{slug}.smk"
+
+
+tenfold_workflow.check_files(workflow.rules)

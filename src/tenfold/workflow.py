@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,11 +20,15 @@ from typing import Any
 from tenfold import config, registry
 from tenfold.errors import UserError
 from tenfold.files import canonical_json
+from tenfold.identity import signatures
 from tenfold.identity.digest import of_job
 from tenfold.identity.equivalences import representative
 
 TABLE_FORMS = ("csv", "md", "tex", "cells.json")
 FIGURE_FORMS = ("png", "pdf", "csv")
+FORMS = {"tables": TABLE_FORMS, "figures": FIGURE_FORMS}
+SHOWN = {"tables": ".csv", "figures": ".png"}  # what Snakemake's report shows
+REPORTED = {"costs", "tables", "figures", "claims"}  # outputs of the stages whose rules are the same for all papers
 
 Wildcards = Any
 Cfg = dict[str, Any]
@@ -125,33 +132,45 @@ class House:
         files = [target for slug in self.slugs for target in self.paper(slug).targets(edition)]
         return [*files, f"runs/{edition}/scoreboard.md"]
 
+    @cached_property
+    def reports(self) -> dict[str, Report]:
+        """What all papers report, by the names of the rules, such as ``sge_tables``."""
+        return {rule: report for slug in self.slugs for rule, report in self.paper(slug).reports.items()}
+
     def claims(self, wildcards: Wildcards) -> list[str]:
         """The verdicts of all configured papers at an edition."""
         return [f"runs/{wildcards.edition}/{slug}/claims.json" for slug in self.slugs]
 
-    def dataset_cfg(self, wildcards: Wildcards) -> str:
-        """The cfg of the job that prepares a dataset."""
-        return canonical_json({"dataset": registry.cfg_of(wildcards.dataset)})
+    def dataset(self, wildcards: Wildcards) -> Cfg:
+        """What the job that prepares a dataset depends on."""
+        return {"dataset": registry.cfg_of(wildcards.dataset)}
 
-    def dataset_code(self, wildcards: Wildcards) -> str:
-        """The code digest of the job that prepares a dataset."""
-        return code_of("tenfold.data.prepare", "prepare", {})
+    def scoreboard(self, wildcards: Wildcards) -> Cfg:
+        """What the job that gathers the verdicts of an edition depends on."""
+        return {"edition": wildcards.edition, "papers": self.slugs}
 
-    def imagenet_code(self, wildcards: Wildcards) -> str:
-        """The code digest of the job that indexes ImageNet."""
-        return code_of("tenfold.data.imagenet", "index", {})
+    def run(self, stage: str) -> str:
+        """The command line of a stage: each of the files that it takes and makes is the rule's of the same name.
 
-    def melodies_code(self, wildcards: Wildcards) -> str:
-        """The code digest of the job that prepares a corpus of melodies."""
-        return code_of("tenfold.data.prepare_melodies", "prepare", {})
+        Args:
+            stage: a module below ``tenfold``, or a module and one of its stages, with dots.
+        """
+        with _one_line():
+            return signatures.read(f"tenfold.{stage}").command
 
-    def scoreboard_cfg(self, wildcards: Wildcards) -> str:
-        """The cfg of the job that gathers the verdicts of an edition."""
-        return canonical_json({"edition": wildcards.edition, "papers": self.slugs})
+    def params(self, stage: str, cfg: Callable[[Wildcards], Cfg]) -> dict[str, Callable[[Wildcards], str]]:
+        """The params of a rule: all in the configuration that can change a result, and the digest of the stage's code.
 
-    def scoreboard_code(self, wildcards: Wildcards) -> str:
-        """The code digest of the job that gathers the verdicts."""
-        return code_of("tenfold.report.scoreboard", "scoreboard", {})
+        Args:
+            stage: as `run` takes it.
+            cfg: gives the configuration of a job.
+        """
+        with _one_line():
+            of = signatures.read(f"tenfold.{stage}")
+        return {
+            "cfg": lambda wildcards: canonical_json(cfg(wildcards)),
+            "code": lambda wildcards: code_of(of.module, of.function, cfg(wildcards)),
+        }
 
 
 class Paper:
@@ -159,7 +178,8 @@ class Paper:
 
     def __init__(self, slug: str, house: House) -> None:
         self.slug = slug
-        self.package = f"tenfold.papers.{config.package_of(slug)}"
+        self.name = config.package_of(slug)
+        self.package = f"tenfold.papers.{self.name}"
         self.house = house
         self.config = config.paper(slug)
 
@@ -174,35 +194,14 @@ class Paper:
         return Edition(name, self.slug, settings, self.house.compute, paper.claims, paper.published)
 
     def targets(self, edition: str) -> list[str]:
-        """Everything that an edition of the paper ends in: tables, figures, verdicts."""
-        files: list[str] = self.grid.targets(self.edition(edition))
-        return files
+        """Everything that an edition of the paper ends in: tables, figures, verdicts, and what the grid adds."""
+        made = [path for report in self.reports.values() for paths in report.made.values() for path in paths]
+        more = getattr(self.grid, "targets", no_more)(self.edition(edition))
+        return [*(path.format(edition=edition) for path in made), *more]
 
     def data(self, wildcards: Wildcards) -> str:
         """The prepared dataset of an edition."""
         return prepared(self.edition(wildcards.edition).settings["data"])
-
-    def table(self, name: str) -> list[str]:
-        """The output paths of a table, in all its forms; the CSV goes into Snakemake's report."""
-        return self._reported("tables", name, TABLE_FORMS, shown="csv")
-
-    def figure(self, name: str) -> list[str]:
-        """The output paths of a figure, with the data behind it; the PNG goes into Snakemake's report."""
-        return self._reported("figures", name, FIGURE_FORMS, shown="png")
-
-    def _reported(self, folder: str, name: str, forms: Iterable[str], shown: str) -> list[str]:
-        from snakemake.io import report  # stages import this module too, and need no Snakemake
-
-        kind = folder.removesuffix("s")
-        paths = {form: f"runs/{{edition}}/{self.slug}/{folder}/{name}.{form}" for form in forms}
-        paths[shown] = report(
-            paths[shown],
-            caption=f"../report/{kind}.rst",
-            category=f"{self.config.about['title']}, {{edition}}",
-            subcategory=folder.capitalize(),
-            labels={kind: name.removeprefix(f"{kind}-").replace("-", " ")},
-        )
-        return list(paths.values())
 
     def files(self, name: str) -> Callable[[Wildcards], list[str]]:
         """An input function: the files that the grid's function of this name lists."""
@@ -214,23 +213,154 @@ class Paper:
 
         return files
 
-    def cfg(self, stage: str) -> Callable[[Wildcards], str]:
-        """A params function: everything in the configuration that can change this job's result, as canonical JSON.
+    def course(self, path: str, first: str = "metrics") -> dict[str, str]:
+        """What a training leaves beside its weights: its metrics (or what they are called), history and times."""
+        stem = f"runs/{{edition}}/{self.slug}/{path}"
+        return {first: f"{stem}.json", "history": f"{stem}.csv", "times": f"{stem}.times.csv"}
 
-        Args:
-            stage: ``module`` or ``module.function``; the grid has a function of the last name.
-        """
-        return lambda wildcards: canonical_json(self._cfg(stage, wildcards))
+    def run(self, stage: str) -> str:
+        """The command line of one of the paper's stages: ``module``, or ``module.function``."""
+        return self.house.run(f"papers.{self.name}.{stage}")
 
-    def code(self, stage: str) -> Callable[[Wildcards], str]:
-        """A params function: the digest of the code that this job runs."""
-        module, function = f"{self.package}.{stage.partition('.')[0]}", stage.rpartition(".")[2]
-        return lambda wildcards: code_of(module, function, self._cfg(stage, wildcards))
-
-    def _cfg(self, stage: str, wildcards: Wildcards) -> Cfg:
+    def params(self, stage: str) -> dict[str, Callable[[Wildcards], str]]:
+        """The params of a rule; ``cfg`` is from the grid's function that has the name of the stage."""
         function = getattr(self.grid, stage.rpartition(".")[2])
-        cfg: Cfg = function(self.edition(wildcards.edition), wildcards)
-        return {"edition": wildcards.edition, **cfg}
+
+        def cfg(wildcards: Wildcards) -> Cfg:
+            return {"edition": wildcards.edition, **function(self.edition(wildcards.edition), wildcards)}
+
+        return self.house.params(f"papers.{self.name}.{stage}", cfg)
+
+    @property
+    def reports(self) -> dict[str, Report]:
+        """What the paper reports, by the names of the rules."""
+        return {
+            f"{self.name}_{name}": Report(self, f"{module.removeprefix(self.package + '.')}.{name}")
+            for module in signatures.modules(self.package)
+            for name, stage in signatures.stages(module).items()
+            if REPORTED.intersection(stage.outputs)
+        }
+
+    def figure(self, name: str) -> list[str]:
+        """The output paths of a figure that has a rule of its own; the PNG goes into Snakemake's report."""
+        return [self.captioned("figures", path) for path in self.paths("figures", [name])]
+
+    def paths(self, kind: str, names: Iterable[str]) -> list[str]:
+        """The output paths of ``tables`` or ``figures``, in all their forms."""
+        return [f"runs/{{edition}}/{self.slug}/{kind}/{name}.{form}" for name in names for form in FORMS[kind]]
+
+    def captioned(self, kind: str, path: str) -> str:
+        """An output path, with a caption where Snakemake's report shows such a file."""
+        if Path(path).suffix != SHOWN.get(kind):
+            return path
+        from snakemake.io import report  # stages import this module too, and need no Snakemake
+
+        one = kind.removesuffix("s")
+        captioned: str = report(
+            path,
+            caption=f"../report/{one}.rst",
+            category=f"{self.config.about['title']}, {{edition}}",
+            subcategory=kind.capitalize(),
+            labels={one: Path(path).stem.removeprefix(f"{one}-").replace("-", " ")},
+        )
+        return captioned
+
+
+@dataclass(frozen=True)
+class Report:
+    """A stage that has the same rule in every paper: it counts, or it makes tables, figures or verdicts.
+
+    Attributes:
+        paper: whose it is.
+        stage: its module below the paper's package, and its name.
+    """
+
+    paper: Paper
+    stage: str
+
+    @property
+    def signature(self) -> signatures.Signature:
+        """What the stage takes and makes."""
+        return signatures.read(f"{self.paper.package}.{self.stage}")
+
+    @property
+    def inputs(self) -> dict[str, str | Callable[[Wildcards], list[str]]]:
+        """The files that the grid's ``RESULTS`` has under the names of the stage's inputs."""
+        found = {name: self.paper.grid.RESULTS[name] for name in self.signature.inputs}
+        return {name: self._path(file) if isinstance(file, str) else self.paper.files(file.__name__)
+                for name, file in found.items()}  # fmt: skip
+
+    @property
+    def made(self) -> dict[str, list[str]]:
+        """The files behind the stage's outputs: ``tables`` and ``figures`` are all that its module lists."""
+        of, named = self.signature, getattr(self.paper.grid, "OUTPUTS", {})
+        return {
+            name: self.paper.paths(name, signatures.keys(of.module, name.upper()))
+            if name in FORMS
+            else [self._path(named.get(name, f"{name}.json"))]
+            for name in of.outputs
+        }
+
+    @property
+    def outputs(self) -> dict[str, list[str]]:
+        """The same, with captions: tables (as CSV) and figures (as PNG) go into Snakemake's report."""
+        return {name: [self.paper.captioned(name, path) for path in paths] for name, paths in self.made.items()}
+
+    @property
+    def params(self) -> dict[str, Callable[[Wildcards], str]]:
+        """The params of the rule."""
+        return self.paper.params(self.stage)
+
+    @property
+    def log(self) -> str:
+        """Where the stage's progress lines go."""
+        return f"logs/{{edition}}/{self.paper.slug}/{self.signature.function}.log"
+
+    @property
+    def command(self) -> str:
+        """The command line."""
+        return self.signature.command
+
+    def _path(self, file: str) -> str:
+        return f"runs/{{edition}}/{self.paper.slug}/{file}"
+
+
+def no_more(_edition: Edition) -> list[str]:
+    """The targets of a grid that names none of its own."""
+    return []
+
+
+def showing(cfg: Cfg, *published: str) -> Cfg:
+    """A report's cfg with no published numbers but those of the named parts, so that others can be corrected freely."""
+    return {**cfg, "published": {part: cfg["published"][part] for part in published}}
+
+
+def check_files(rules: Iterable[Any]) -> None:
+    """Holds that rules name the files that their stages take and make, and no others; at the end of the Snakefile.
+
+    Raises:
+        SystemExit: with code 2, after one line, when a rule lacks a file, or has one that its stage does not know.
+    """
+    for rule in rules:
+        wanted = re.findall(r"\{((?:input|output)\.\w+)\}", rule.shellcmd or "")
+        named = [f"{role}.{name}" for role in ("input", "output") for name, _ in getattr(rule, role).items()]
+        unknown, missing = sorted(set(named) - set(wanted)), sorted(set(wanted) - set(named))
+        if rule.shellcmd and (unknown or missing):
+            wrong = [f"lacks {', '.join(missing)}"] if missing else []
+            wrong += [f"names {', '.join(unknown)}"] if unknown else []
+            where = f"{rule.snakefile}:{rule.lineno}"
+            with _one_line():
+                raise UserError(f"{where}: rule {rule.name} {' and '.join(wrong)}, unlike the signature of its stage")
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Ends Snakemake with code 2, after one line, where its user made a mistake."""
+    try:
+        yield
+    except UserError as error:
+        print(f"tenfold: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 WILDCARDS = {
@@ -266,11 +396,8 @@ def configured(overrides: dict[str, Any]) -> House:
     Raises:
         SystemExit: with code 2, after one line, when the configuration has a mistake.
     """
-    try:
+    with _one_line():
         house = House(overrides)
         for slug in house.slugs:
             house.paper(slug)
-    except UserError as error:
-        print(f"tenfold: {error}", file=sys.stderr)
-        sys.exit(2)
     return house

@@ -285,7 +285,8 @@ def test_names_of_arms_are_read_back() -> None:
 def test_the_greedy_search_concerns_its_own_stage_only() -> None:
     sources = digest.today().sources
     stages = (("teacher", "teacher"), ("distil", "distil"), ("search", "search"), ("examine", "examine"),
-              ("tables", "tables"), ("figures", "figures"), ("verdicts", "claims"), ("costs", "costs"))  # fmt: skip
+              ("report.tables", "tables"), ("report.figures", "figures"), ("report.verdicts", "claims"),
+              ("costs", "costs"))  # fmt: skip
     reached = {module: sources.reach([Definition(f"tenfold.papers.rco.{module}", stage)]) for module, stage in stages}
     using = [module for module, found in reached.items() if any(one.module.endswith(".greedy") for one in found)]
     assert using == ["search"]

@@ -50,13 +50,59 @@ def test_nothing_reruns_for_what_cannot_change_a_result(done: Repository) -> Non
     assert done.planned() == []
 
 
+def test_a_tidied_rule_reruns_nothing(done: Repository) -> None:
+    rules = "workflow/rules/toy.smk"
+    done.edit(rules, "# Count, instead of training.", "# 1. Count.")
+    done.edit(rules, '    log:\n        "logs/{edition}/toy/count/{arm}/{seeds}.log",\n', "")
+    done.edit(
+        rules, "    params:", '    log:\n        "logs/{edition}/toy/{arm}/{seeds}.log",\n    threads: 1\n    params:'
+    )
+    text = (done.path / rules).read_text()
+    (done.path / rules).write_text(text.replace('toy.run("count")', 'toy.run("count") + " # as before"'))
+    assert done.planned() == []
+
+
+def test_a_rule_that_is_wired_to_a_wrong_file_fails(done: Repository) -> None:
+    done.edit("src/tenfold/papers/toy/grid.py", "/metrics/{arm}/{seeds}.json", "/weights/{arm}/{seeds}.json")
+    assert set(done.planned()) == TABLE | END
+    failed = done.snakemake(check=False)
+    assert failed.returncode != 0
+    assert "KeyError: 'arm'" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("data=toy.data", "date=toy.data", "lacks input.data and names input.date"),
+        ("        times=", "        seconds=", "lacks output.times and names output.seconds"),
+        ("    input:\n        data=toy.data,\n", "", "lacks input.data"),
+        ("data=toy.data,", "data=toy.data,\n        more=toy.data,", "names input.more"),
+    ],
+)
+def test_a_rule_that_names_other_files_than_its_stage_fails_when_it_is_read(
+    repository: Repository, old: str, new: str, wrong: str
+) -> None:
+    repository.edit("workflow/rules/toy.smk", old, new)
+    done = repository.snakemake("-n", check=False)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("tenfold: ")]
+    assert line.endswith(f"workflow/rules/toy.smk:6: rule toy_count {wrong}, unlike the signature of its stage")
+
+
+def test_a_stage_that_there_is_not_fails_when_it_is_read(repository: Repository) -> None:
+    repository.edit("workflow/rules/toy.smk", 'toy.run("count")', 'toy.run("cuont")')
+    done = repository.snakemake("-n", check=False)
+    assert done.returncode == 2
+    assert "tenfold: tenfold.papers.toy.cuont is no stage; tenfold.papers.toy has none\n" in done.stderr
+
+
 def test_the_method_reruns_the_jobs_that_use_it_and_what_follows(done: Repository) -> None:
     done.edit("src/tenfold/papers/toy/method.py", "+ rate + noise", "+ rate - noise")
     assert set(done.planned()) == COUNTS | TABLE | END
 
 
 def test_the_table_reruns_alone(done: Repository) -> None:
-    done.edit("src/tenfold/papers/toy/table.py", "Counts of the toy", "Counts of a toy")
+    done.edit("src/tenfold/papers/toy/report/tables.py", "Counts of the toy", "Counts of a toy")
     assert set(done.planned()) == TABLE | END
 
 
@@ -81,13 +127,13 @@ def test_a_changed_pin_reruns_what_imports_that_package(done: Repository) -> Non
 
 def test_sources_edited_after_the_plan_stop_the_job_in_one_line(repository: Repository) -> None:
     job = [
-        sys.executable, "-m", "tenfold.papers.toy.table", "--cfg", "{}", "--code", "0000000000000000",
-        "--table", "t.csv", "--summary", "m.json", "--claims", "c.json",
+        sys.executable, "-m", "tenfold.papers.toy.report.tables", "--cfg", "{}", "--code", "0000000000000000",
+        "--tables", "table-counts.csv", "--metrics", "m.json", "--claims", "c.json",
     ]  # fmt: skip
     done = repository.run(*job, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "the sources of tenfold.papers.toy.table have changed since the plan was made" in done.stderr
+    assert "the sources of tenfold.papers.toy.report.tables have changed since the plan was made" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_restore_of_another_version(versions: Repository, tmp_path: Path) -> Non
         versions, FIRST, f"{ROOT}/metrics/fancy/s0-2.json"
     )
     # The sources are today's: Snakemake knows by which settings the files were made, and what differs.
-    assert clone.waiting() == ["scoreboard", "toy_count", "toy_table"]
+    assert clone.waiting() == ["scoreboard", "toy_count", "toy_tables"]
     clone.tenfold("restore")
     assert clone.waiting() == []
     (clone.path / ROOT / "metrics.json").write_text("{}")

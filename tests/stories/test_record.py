@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import textwrap
 from pathlib import Path
 
@@ -38,13 +39,11 @@ rule toy_example:
     output:
         picture="runs/{edition}/toy/FOLDER/example.png",
     params:
-        cfg=toy.cfg("example"),
-        code=toy.code("example"),
+        **toy.params("example"),
     log:
         "logs/{edition}/toy/example.log",
     shell:
-        "python -m tenfold.papers.toy.example"
-        " --cfg {params.cfg:q} --code {params.code} --log {log} --data {input.data} --picture {output.picture}"
+        toy.run("example")
 """
 
 
@@ -111,7 +110,7 @@ def test_a_changed_arm_is_recorded_beside_restored_ones(restored: Repository) ->
     restored.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
     assert "config/papers/toy.yaml: not committed" in refused(restored, "record")
     restored.commit("Another rate")
-    assert "not up to date, 2 jobs are waiting (toy_count, toy_table): snakemake small/toy" in refused(
+    assert "not up to date, 2 jobs are waiting (toy_count, toy_tables): snakemake small/toy" in refused(
         restored, "record"
     )
     restored.snakemake("--quiet", "all")
@@ -128,7 +127,7 @@ def test_stale_results_are_refused(recorded: Repository) -> None:
     recorded.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
     recorded.commit("Another rate")
     said = refused(recorded, "record")
-    assert "not up to date, 2 jobs are waiting (toy_count, toy_table): snakemake small/toy" in said
+    assert "not up to date, 2 jobs are waiting (toy_count, toy_tables): snakemake small/toy" in said
 
 
 def test_untracked_sources_are_refused(recorded: Repository) -> None:
@@ -145,7 +144,7 @@ def test_a_missing_run_record_is_refused(repository: Repository) -> None:
 def test_a_file_that_was_changed_by_hand_is_refused(recorded: Repository) -> None:
     table = recorded.path / ROOT / "tables/table-counts.csv"
     table.write_text(table.read_text().replace("fancy", "Fancy"))
-    assert "table-counts.csv: was changed after rule toy_table made it" in refused(recorded, "record")
+    assert "table-counts.csv: was changed after rule toy_tables made it" in refused(recorded, "record")
 
 
 def test_the_users_snakemake_settings_do_not_let_old_results_pass(recorded: Repository, tmp_path: Path) -> None:
@@ -155,7 +154,7 @@ def test_the_users_snakemake_settings_do_not_let_old_results_pass(recorded: Repo
     recorded.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
     recorded.commit("Another rate")
     recorded.env["SNAKEMAKE_PROFILE"] = str(profile)
-    assert "2 jobs are waiting (toy_count, toy_table)" in refused(recorded, "record")
+    assert "2 jobs are waiting (toy_count, toy_tables)" in refused(recorded, "record")
 
 
 def test_results_of_inputs_that_were_made_anew_are_refused(recorded: Repository) -> None:
@@ -164,7 +163,7 @@ def test_results_of_inputs_that_were_made_anew_are_refused(recorded: Repository)
     note = metrics.parent / ".run" / f"{metrics.name}.json"
     run = json.loads(note.read_text())
     note.write_text(json.dumps(run | {"sha256": hashlib.sha256(metrics.read_bytes()).hexdigest()}))
-    assert "1 jobs are waiting (toy_table)" in refused(recorded, "record")
+    assert "1 jobs are waiting (toy_tables)" in refused(recorded, "record")
 
 
 def test_leftovers_of_other_settings_are_refused(recorded: Repository) -> None:
@@ -209,16 +208,18 @@ def test_a_picture_of_closed_data_does_not_get_on_record(recorded: Repository, r
     with (recorded.path / "workflow/rules/toy.smk").open("a") as rules:
         rules.write(FIGURE_RULE.replace("FOLDER", folder))
     grid = recorded.path / "src/tenfold/papers/toy/grid.py"
-    text = grid.read_text().replace(
-        "    return [*table, f", f'    return [f"{{edition.runs}}/{folder}/example.png", *table, f'
-    )
-    example = '''
+    example = f'''
+
+        def targets(edition: Edition) -> list[str]:
+            """The picture."""
+            return [f"{{edition.runs}}/{folder}/example.png"]
+
 
         def example(edition: Edition, wildcards: Wildcards) -> Cfg:
             """What the picture depends on."""
-            return {"data": edition.data}
+            return {{"data": edition.data}}
         '''
-    grid.write_text(text + textwrap.dedent(example))
+    grid.write_text(grid.read_text() + textwrap.dedent(example))
     recorded.commit("Show an example")
     recorded.snakemake("--quiet", "all")
     if not redistribute and folder == "figures":
@@ -261,7 +262,7 @@ def test_two_papers_recorded_on_two_branches_merge(repository: Repository, tmp_p
     clone.dvc("pull", "results/small/toy/dvc.yaml")
     assert clone.waiting("small/toy", targets=("small/toy",)) == []
     others = clone.waiting("small/all", targets=("small/all",))
-    assert others == ["scoreboard", "toy_two_count", "toy_two_count", "toy_two_table"]
+    assert others == ["scoreboard", "toy_two_count", "toy_two_count", "toy_two_tables"]
     clone.dvc("pull")
     assert json.loads(clone.dvc("status", "--json").stdout) == {}
     assert clone.waiting("small/toy", "small/toy-two", targets=("small/toy", "small/toy-two")) == []
@@ -278,15 +279,13 @@ def add_second_paper(repository: Repository) -> None:
         repository.run("cp", "-r", source, target)
     files = [
         parts["workflow/rules/toy.smk"],
-        *(f"{parts['src/tenfold/papers/toy']}/{name}.py" for name in ("count", "table")),
+        *(f"{parts['src/tenfold/papers/toy']}/{name}.py" for name in ("count", "report/tables")),
     ]
     for file in files:
         text = (repository.path / file).read_text()
         text = text.replace("tenfold.papers.toy", "tenfold.papers.toy_two").replace("rule toy_", "rule toy_two_")
-        text = (
-            text.replace('paper("toy")', 'paper("toy-two")')
-            .replace("toy = ", "toy_two = ")
-            .replace("=toy.", "=toy_two.")
+        text = re.sub(
+            r"\btoy(?= = |\.(?:data|params|run)\b)", "toy_two", text.replace('paper("toy")', 'paper("toy-two")')
         )
         text = text.replace("{edition}/toy/", "{edition}/toy-two/").replace('paper="toy"', 'paper="toy-two"')
         (repository.path / file).write_text(text)

@@ -56,6 +56,6 @@ def test_every_caption_is_used_and_every_caption_that_is_used_is_there() -> None
     written = {path.name for path in (ROOT / "workflow" / "report").glob("*.rst")}
     sources = [ROOT / "Snakefile", ROOT / "src/tenfold/workflow.py", *(ROOT / "workflow" / "rules").glob("*.smk")]
     text = "\n".join(path.read_text() for path in sources)
-    used = {name.replace("{kind}", kind) for name in re.findall(r"report/([\w{}]+\.rst)", text)
+    used = {name.replace("{one}", kind) for name in re.findall(r"report/([\w{}]+\.rst)", text)
             for kind in ("table", "figure")}  # fmt: skip
     assert used == written

@@ -37,7 +37,7 @@ def test_a_parameter_changed_before_the_pull_is_still_found(recorded_once: Repos
     clone.shuffle_times(seed=3)
     done = clone.snakemake()  # nobody has made the dataset yet, and only one arm reads it
     assert f"making {DATA} first, so that only what depends on a change runs" in done.stderr
-    assert "1 toy_count, 1 toy_table" in done.stderr
+    assert "1 toy_count, 1 toy_tables" in done.stderr
     assert "arm=plain" not in done.stderr
     assert clone.waiting() == []
 
@@ -53,7 +53,7 @@ def test_a_restored_clone_has_nothing_to_do_and_all_is_as_recorded(restored: Rep
 
 def test_one_value_of_one_arm_reruns_that_arm_and_what_follows(restored: Repository) -> None:
     restored.edit("config/papers/toy.yaml", "rate: 5", "rate: 500")
-    assert restored.waiting() == ["scoreboard", "toy_count", "toy_table"]
+    assert restored.waiting() == ["scoreboard", "toy_count", "toy_tables"]
     assert set(restored.planned()) == FANCY | TABLE | END
     plain = (restored.path / ROOT / "metrics/plain/s0-2.json").stat()
     restored.snakemake()
@@ -80,7 +80,7 @@ def test_other_bytes_in_a_dataset_are_noticed_whatever_their_time(restored: Repo
     restored.run("touch", "-d", "2001-01-01", DATA)
     done = restored.snakemake("--dry-run")
     assert f"will be made again if needed: {DATA}" in done.stderr
-    assert restored.waiting() == ["data_prepare", "scoreboard", "toy_count", "toy_count", "toy_table"]
+    assert restored.waiting() == ["data_prepare", "scoreboard", "toy_count", "toy_count", "toy_tables"]
 
 
 def test_a_job_refuses_a_dataset_that_is_not_the_configured_one(restored: Repository) -> None:
@@ -131,7 +131,7 @@ def test_records_of_another_commit_are_not_believed(restored_once: Repository, t
     done = clone.snakemake("--dry-run")
     assert f"{ROOT}/metrics/fancy/s0-2.json" in done.stderr
     assert "plain" not in done.stderr
-    assert clone.waiting() == ["scoreboard", "toy_count", "toy_table"]
+    assert clone.waiting() == ["scoreboard", "toy_count", "toy_tables"]
 
 
 @pytest.mark.parametrize(("content", "says"), [('{"format": 99}', "has format 99"), ("{", "is damaged")])

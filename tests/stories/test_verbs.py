@@ -37,7 +37,7 @@ def test_explain_a_cell_down_to_the_data(recorded_once: Repository) -> None:
         '"rate":5',
         "rule      data_prepare (tenfold.data.prepare)",
         '"machine":',
-        "rule      toy_table",
+        "rule      toy_tables",
     ):
         assert part in text
     assert "plain/s0-2.json\n    sha256" not in text, "the other arm is not behind this cell"

@@ -155,17 +155,73 @@ def forbidden(rules: str) -> list[str]:
     return re.findall(r"^\s*(?:run|script|notebook|wrapper|checkpoint|def)\b.*|\blambda\b|\bdirectory\(", rules, re.M)
 
 
+def rules_of(text: str) -> list[str]:
+    """The rules of a file, also those in loops."""
+    return re.split(r"^(?:    )*rule\b.*:$", text, flags=re.MULTILINE)[1:]
+
+
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
 def test_rules_only_say_what_goes_in_and_out(path: Path) -> None:
-    text = path.read_text()
-    assert forbidden(text) == []
-    for rule in re.split(r"^rule ", text, flags=re.MULTILINE)[1:]:
-        name = rule.partition(":")[0]
-        assert all(f"    {directive}:" in rule for directive in ("output", "params", "log", "shell")), name
-        assert re.findall(r"^        (\w+)=", rule.partition("    params:\n")[2].partition("    log:")[0], re.M) == [
-            "cfg",
-            "code",
-        ], name
+    assert forbidden(path.read_text()) == []
+    for rule in rules_of(path.read_text()):
+        assert misshapen(rule) == [], rule
+
+
+def misshapen(rule: str) -> list[str]:
+    """What a rule lacks: its stage's outputs, params, log and command, with the same stage in params and command.
+
+    In a loop the command is found by ``rule``: Snakemake reads it again in the job, when the loop has moved on.
+    """
+    lacks = [
+        name for name in ("output", "params", "log", "shell") if not re.search(rf"^ +{name}:$", rule, re.MULTILINE)
+    ]
+    params = re.findall(r"^ +params:\n +(.*)\n(?= +\w+:)", rule, re.MULTILINE)
+    shell = re.findall(r"^ +shell:\n +(.*)$", rule, re.MULTILINE)
+    form = re.fullmatch(r"\*\*(\w+)\.params(?:\((\"[\w.]+\"|stage)(?:, house\.\w+)?\))?,", "".join(params))
+    if form is None:
+        return [*lacks, "params"]
+    by_name = (f"{form[1]}.run({form[2]})", "house.reports[rule].command")
+    in_loop = form[2] == "stage" and re.fullmatch(rf"{form[1]}\.run\([A-Z_]+\[rule\]\[0\]\)", "".join(shell))
+    return lacks if in_loop or (form[2] != "stage" and "".join(shell) in by_name) else [*lacks, "shell"]
+
+
+RULE = """
+    input:
+        data=toy.data,
+    output:
+        made="made",
+    params:
+        **toy.params("count"),
+    log:
+        "logs/count.log",
+    shell:
+        toy.run("count")
+"""
+
+
+def test_rules_of_the_right_form_pass() -> None:
+    assert misshapen(RULE) == []
+    assert misshapen(RULE.replace('"count"),', "stage),").replace('toy.run("count")', "toy.run(COUNTS[rule][0])")) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("    log:\n", "    gone:\n", ["log"]),
+        ('**toy.params("count")', 'cfg=toy.cfg("count")', ["params"]),
+        ('**toy.params("count"),', '**toy.params("count"),\n        more=1,', ["params"]),
+        ('toy.run("count")', 'toy.run("table")', ["shell"]),
+        ('toy.run("count")', '"python -m tenfold.papers.toy.count"', ["shell"]),
+        ('toy.run("count")', "toy.run(stage)", ["shell"]),
+    ],
+)
+def test_a_misshapen_rule_is_found(old: str, new: str, wrong: list[str]) -> None:
+    assert misshapen(RULE.replace(old, new)) == wrong
+
+
+def test_a_name_that_a_loop_leaves_behind_is_found_in_a_command() -> None:
+    looped = RULE.replace('"count"),', "stage),").replace('toy.run("count")', "toy.run(stage)")
+    assert misshapen(looped) == ["shell"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from scipy import stats
 from tenfold.errors import UserError
 from tenfold.files import write_json
 from tenfold.launcher import Job
-from tenfold.papers.melody import listening
+from tenfold.papers.melody.report import listening
 
 from ..made_up_melodies import write_generated
 

@@ -15,7 +15,9 @@ from tenfold import config
 from tenfold.errors import UserError
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
-from tenfold.papers.melody import composed, figures, measure, measures, results, scores, tables, verdicts
+from tenfold.papers.melody import composed, measure, measures, results, verdicts
+from tenfold.papers.melody.report import figures, scores, tables
+from tenfold.workflow import TABLE_FORMS
 
 from ..listed_files import only
 from ..made_up_melodies import (
@@ -31,9 +33,6 @@ from ..made_up_melodies import (
 
 GROUP = "s0-4"
 MEASURE = {"seeds": SEEDS, "bars": BARS}
-TABLES = ("likelihood", "accuracy", "guidance", "structure", "mgeval", "classifier", "ablations", "votes")
-FIGURES = ("profile_samples", "coding", "accuracy", "elbow", "repetition", "similarity", "overlap")
-SCORES = ("hierarchy", "beat_guidance", "bar_guidance", "tune", "samples")
 
 
 def measured(folder: Path, variant: str, out: Path) -> Path:
@@ -155,9 +154,9 @@ def one_model(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_tables(made: dict[str, Any], out: Path, **changes: Any) -> None:
-    outputs = {name: [out / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex", ".cells.json")] for name in TABLES}
+    paths = [out / f"{name}.{form}" for name in tables.TABLES for form in TABLE_FORMS]
     inputs = {"models": made["models"], "measures": made["measures"]} | changes
-    tables.tables(made["cfg"], Job(resume=out / "r"), **inputs, **outputs, metrics=out / "metrics.json")
+    tables.tables(made["cfg"], Job(resume=out / "r"), **inputs, tables=paths, metrics=out / "metrics.json")
 
 
 @pytest.fixture(scope="module")
@@ -168,21 +167,21 @@ def tabled(made: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def test_models_are_compared_by_all_their_layers(tabled: Path) -> None:
-    rows = {row["model"]: row for row in rows_of(tabled / "likelihood.csv")}
+    rows = {row["model"]: row for row in rows_of(tabled / "table-likelihood.csv")}
     assert list(rows) == ["HRNN-1L", "HRNN-1L-wide", "HRNN-2L", "HRNN-3L"]
     assert float(rows["HRNN-3L"]["joint"]) == pytest.approx(0.45 + 0.06 + 0.12 + 3 * 0.002)
     assert float(rows["HRNN-1L"]["joint"]) == float(rows["HRNN-1L"]["note"]) == pytest.approx(0.702)
     assert (rows["HRNN-1L"]["beat"], rows["HRNN-2L"]["bar"]) == ("-", "-")
-    text = (tabled / "likelihood.md").read_text()
+    text = (tabled / "table-likelihood.md").read_text()
     assert "lower by construction: it is no evidence of a better model" in text
 
 
 def test_figure_5_stands_beside_accuracy_with_repeat_labels_only(tabled: Path) -> None:
-    rows = {(row["labels"], row["model"]): row for row in rows_of(tabled / "accuracy.csv")}
+    rows = {(row["labels"], row["model"]): row for row in rows_of(tabled / "table-accuracy.csv")}
     assert rows["repeat", "HRNN-1L"]["event.published"] == "about 79"
     assert rows["plain", "HRNN-1L"]["event.published"] == ""
     assert float(rows["repeat", "HRNN-3L"]["no_event"]) == pytest.approx(99.2)
-    assert "read by eye" in (tabled / "accuracy.md").read_text()
+    assert "read by eye" in (tabled / "table-accuracy.md").read_text()
 
 
 def test_ablations_say_what_differs(made: dict[str, Any], tmp_path: Path) -> None:
@@ -200,7 +199,7 @@ def test_ablations_say_what_differs(made: dict[str, Any], tmp_path: Path) -> Non
 
 
 def test_guidance_has_a_row_for_each_kind_of_profiles_of_models_with_profiles(tabled: Path) -> None:
-    rows = rows_of(tabled / "guidance.csv")
+    rows = rows_of(tabled / "table-guidance.csv")
     found = [(row["model"], row["whose profiles"]) for row in rows]
     assert {model for model, _ in found} == {"HRNN-2L", "HRNN-3L"}
     assert [who for model, who in found if model == "HRNN-2L"] == [
@@ -214,7 +213,7 @@ def test_guidance_has_a_row_for_each_kind_of_profiles_of_models_with_profiles(ta
 
 
 def test_structure_begins_with_real_pieces(tabled: Path) -> None:
-    rows = rows_of(tabled / "structure.csv")
+    rows = rows_of(tabled / "table-structure.csv")
     assert [(row["pieces"], row["decoding"]) for row in rows[:3]] == [
         ("corpus", "training"), ("corpus", "held out"), ("HRNN-1L", "sample"),
     ]  # fmt: skip
@@ -224,17 +223,17 @@ def test_structure_begins_with_real_pieces(tabled: Path) -> None:
 
 
 def test_likeness_has_the_floor_of_real_pieces(tabled: Path) -> None:
-    rows = rows_of(tabled / "mgeval.csv")
+    rows = rows_of(tabled / "table-mgeval.csv")
     assert len(rows) == 9 * 5
     assert {row["pieces"] for row in rows} == {"corpus, other half", *map(results.title_of, VARIANTS)}
-    first = rows_of(tabled / "classifier.csv")[0]
+    first = rows_of(tabled / "table-classifier.csv")[0]
     assert (first["pieces"], first["decoding"]) == ("corpus", "other half")
-    text = (tabled / "classifier.md").read_text()
+    text = (tabled / "table-classifier.md").read_text()
     assert "33.69 %" in text and "Turing" not in text
 
 
 def test_the_votes_are_the_papers_and_ours_need_listeners(tabled: Path) -> None:
-    rows = {row["to"]: row for row in rows_of(tabled / "votes.csv")}
+    rows = {row["to"]: row for row in rows_of(tabled / "table-votes.csv")}
     assert len(rows) == 6  # HRNN-1L is there twice
     wide = rows["HRNN-1L, 450 units"]
     assert float(wide["p"]) == pytest.approx(3.4425e-4, rel=1e-4)
@@ -322,12 +321,13 @@ def test_half_a_unit_of_the_last_printed_digit(printed: float, half: float) -> N
 
 
 def test_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
-    out = {name: [tmp_path / f"{name}{suffix}" for suffix in (".png", ".csv")] for name in (*FIGURES, *SCORES)}
+    names = (*figures.FIGURES, *scores.FIGURES)
+    out = {name.removeprefix("figure-"): [tmp_path / f"{name}.{form}" for form in ("png", "csv")] for name in names}
     histories = [path.with_suffix(".csv") for path in made["models"]]
     inputs = {name: made[name] for name in ("models", "measures", "profiles")}
     figures.figures(made["cfg"], Job(resume=tmp_path / "r"), **inputs, histories=histories,
-                    **{name: out[name] for name in FIGURES})  # fmt: skip
-    draw_scores(made, out, made["generated"])
+                    figures=[path for of in out.values() for path in of])  # fmt: skip
+    draw_scores(made, [path for of in out.values() for path in of], made["generated"])
     for picture, table in out.values():
         assert picture.read_bytes().startswith(b"\x89PNG")
         assert len(rows_of(table)) > 3, table
@@ -340,9 +340,9 @@ def test_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_p
     assert [int(first[name]) for name in ("onset", "length", "pitch")] == notes.tolist()
 
 
-def draw_scores(made: dict[str, Any], out: dict[str, list[Path]], generated: list[Path]) -> None:
-    scores.scores(made["cfg"], Job(resume=out["tune"][0].parent / "r"), models=made["models"], generated=generated,
-                  profiles=made["profiles"], **{name: out[name] for name in SCORES})  # fmt: skip
+def draw_scores(made: dict[str, Any], paths: list[Path], generated: list[Path]) -> None:
+    scores.scores(made["cfg"], Job(resume=paths[0].parent / "r"), models=made["models"], generated=generated,
+                  profiles=made["profiles"], figures=paths)  # fmt: skip
 
 
 def test_pieces_that_may_not_be_shown_leave_a_word(made: dict[str, Any], tmp_path: Path) -> None:
@@ -351,9 +351,9 @@ def test_pieces_that_may_not_be_shown_leave_a_word(made: dict[str, Any], tmp_pat
         emptied.append(tmp_path / "generated" / path.parts[-3] / "sample" / path.name)
         emptied[-1].parent.mkdir(parents=True)
         save_file({name: tensor[:0] for name, tensor in load_file(path).items()}, emptied[-1])
-    out = {name: [tmp_path / f"{name}.pdf", tmp_path / f"{name}.csv"] for name in SCORES}
-    draw_scores(made, out, emptied)
-    assert [len(rows_of(out[name][1])) for name in SCORES] == [0, 0, 0, 42, 0]  # the tune itself has 42 notes
+    paths = [tmp_path / f"{name}.{form}" for name in scores.FIGURES for form in ("pdf", "csv")]
+    draw_scores(made, paths, emptied)
+    assert [len(rows_of(path)) for path in paths[1::2]] == [0, 0, 0, 42, 0]  # the tune itself has 42 notes
 
 
 def test_letters_name_rhythms() -> None:

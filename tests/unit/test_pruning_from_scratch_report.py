@@ -14,7 +14,8 @@ import pytest
 
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
-from tenfold.papers.pruning_from_scratch import figures, grid, results, tables, verdicts
+from tenfold.papers.pruning_from_scratch import grid, results, verdicts
+from tenfold.papers.pruning_from_scratch.report import figures, tables
 from tenfold.workflow import House, Paper, seeds_of
 
 NET = "resnet20-c8"
@@ -87,6 +88,7 @@ def forms(root: Path, name: str, *suffixes: str) -> list[Path]:
 
 def make_tables(made: dict[str, Any], out: Path) -> None:
     suffixes = (".csv", ".md", ".tex", ".cells.json")
+    write_json(out / "costs.json", [{"title": "VGG19", "width": "64", "params": 20, "macs": 400, "gates": 16}])
     tables.tables(
         made["cfg"],
         Job(resume=out / "resume"),
@@ -94,11 +96,8 @@ def make_tables(made: dict[str, Any], out: Path) -> None:
         structures=made["structures"],
         searches=made["searches"],
         search_times=made["search_times"],
-        accuracy=forms(out, "accuracy", *suffixes),
-        comparison=forms(out, "comparison", *suffixes),
-        budget=forms(out, "budget", *suffixes),
-        correlation=forms(out, "correlation", *suffixes),
-        search_cost=forms(out, "search", *suffixes),
+        counted=out / "costs.json",
+        tables=[path for name in tables.TABLES for path in forms(out, name, *suffixes)],
         times=out / "times.csv",
         metrics=out / "metrics.json",
     )
@@ -111,7 +110,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_the_accuracy_table_has_every_arm_with_mean_sd_and_budget(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = {row["structure"]: row for row in rows_of(tmp_path / "out/accuracy.csv")}
+    rows = {row["structure"]: row for row in rows_of(tmp_path / "out/table-accuracy.csv")}
     assert len(rows) == 5
     pruned = rows["gates on random weights (the paper's)"]
     assert float(pruned["accuracy"]) == pytest.approx(66.1)
@@ -119,14 +118,14 @@ def test_the_accuracy_table_has_every_arm_with_mean_sd_and_budget(made: dict[str
     assert pruned["accuracy.n"] == "3"
     assert float(pruned["saved"]) == pytest.approx(50.0)
     assert pruned["accuracy.published"] == "not recovered"
-    text = (tmp_path / "out/accuracy.md").read_text()
+    text = (tmp_path / "out/table-accuracy.md").read_text()
     assert "shapes-10 (stand-in for CIFAR-10)" in text
     assert "66.10 ± 0.10 (n 3)" in text
 
 
 def test_the_comparison_pairs_seeds_and_never_shows_remembered_values(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = rows_of(tmp_path / "out/comparison.csv")
+    rows = rows_of(tmp_path / "out/table-comparison.csv")
     ours = next(row for row in rows if row["net"] == NET and row["method"].startswith("gates on random weights"))
     assert float(ours["difference"]) == pytest.approx(-4.0)
     assert float(ours["difference.sd"]) == pytest.approx(0.0, abs=1e-9)
@@ -138,7 +137,7 @@ def test_the_comparison_pairs_seeds_and_never_shows_remembered_values(made: dict
 
 def test_the_budget_table_and_the_times(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = [row for row in rows_of(tmp_path / "out/budget.csv") if row["origin"] == "random-init"]
+    rows = [row for row in rows_of(tmp_path / "out/table-budget.csv") if row["origin"] == "random-init"]
     found = {row["p"]: (float(row["deviation"]), float(row["met"])) for row in rows}
     assert found["0.5"] == (pytest.approx(0.0005), 100.0)
     assert found["0.7"] == (pytest.approx(0.01), 0.0)
@@ -149,7 +148,7 @@ def test_equal_metrics_give_equal_bytes(made: dict[str, Any], tmp_path: Path) ->
     for name in ("a", "b"):
         make_tables(made, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert len(files) == 22
+    assert len(files) == 4 * 6 + 3
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -175,7 +174,7 @@ def test_structures_without_spread_have_no_correlation_and_stop_nothing(made: di
                 row["widths"] = [1] * 13
         write_json(path, content)
     make_tables(made, tmp_path / "out")
-    rows = rows_of(tmp_path / "out/correlation.csv")
+    rows = rows_of(tmp_path / "out/table-correlation.csv")
     assert {row["correlation"] for row in rows if row["p"] == "0.9"} == {"undefined"}
     assert all(-1 <= float(row["correlation"]) <= 1 for row in rows if row["p"] != "0.9")
 
@@ -199,15 +198,15 @@ def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) 
 
 def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
     suffixes = (".png", ".pdf", ".csv")
-    out = {name: forms(tmp_path / "out", name, *suffixes) for name in ("accuracy", "correlations", "channels", "gates")}
+    out = {name: forms(tmp_path / "out", name, *suffixes) for name in figures.FIGURES}
     figures.figures(
         made["cfg"], Job(resume=tmp_path / "resume"), arms=made["metrics"], structures=made["structures"],
-        gate_histories=made["gate_histories"], **out,
+        gate_histories=made["gate_histories"], figures=[path for of in out.values() for path in of],
     )  # fmt: skip
     for paths in out.values():
         assert all(path.stat().st_size > 500 for path in paths[:2])
-    assert len(rows_of(tmp_path / "out/accuracy.csv")) == 15
-    matrix = rows_of(tmp_path / "out/correlations.csv")
+    assert len(rows_of(tmp_path / "out/figure-accuracy.csv")) == 15
+    matrix = rows_of(tmp_path / "out/figure-correlation.csv")
     assert len(matrix) == 16
     assert float(matrix[3][matrix[3]["structure"]]) == pytest.approx(1.0)
 

@@ -13,8 +13,9 @@ import pytest
 
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
-from tenfold.papers.rco import figures, grid, results, tables, verdicts
-from tenfold.workflow import House, Paper, seeds_of
+from tenfold.papers.rco import grid, results, verdicts
+from tenfold.papers.rco.report import figures, tables
+from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, House, Paper, seeds_of
 
 from ..listed_files import only
 
@@ -97,13 +98,15 @@ def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
     return {"cfg": cfg, "edition": edition, **made}
 
 
-NAMES = ("all_arms", "early", "methods", "one_stage", "strategies", "sweep", "face")
+COSTS = [{"title": "ResNet-50", "classes": "100", "params": 23_705_252, "macs": 1_297_829_888}]
 
 
 def make_tables(made: dict[str, Any], out: Path, **changes: Any) -> None:
     inputs = {"arms": made["metrics"], **{name: made[name] for name in ("searches", "teachers", "faces")}}
-    outputs = {name: [out / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex", ".cells.json")] for name in NAMES}
-    tables.tables(made["cfg"], Job(resume=out / "r"), **(inputs | changes), **outputs, metrics=out / "metrics.json")
+    write_json(out / "costs.json", COSTS)
+    paths = [out / f"{name}.{form}" for name in tables.TABLES for form in TABLE_FORMS]
+    tables.tables(made["cfg"], Job(resume=out / "r"), **(inputs | changes), counted=out / "costs.json", tables=paths,
+                  metrics=out / "metrics.json")  # fmt: skip
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -113,7 +116,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_every_arm_stands_beside_its_control_of_equal_epochs(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = {row["arm"]: row for row in rows_of(tmp_path / "out/all_arms.csv")}
+    rows = {row["arm"]: row for row in rows_of(tmp_path / "out/table-arms.csv")}
     assert len(rows) == len(ACCURACY) + len(TEACHER)
     assert float(rows["eei-4"]["difference"]) == pytest.approx(2.0, abs=0.05)
     assert float(rows["one-stage-3"]["difference"]) == pytest.approx(2.0, abs=0.05)
@@ -127,32 +130,32 @@ def test_every_arm_stands_beside_its_control_of_equal_epochs(made: dict[str, Any
 
 def test_table_7_shows_what_was_published_beside_ours(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = rows_of(tmp_path / "out/strategies.csv")
+    rows = rows_of(tmp_path / "out/table-strategies.csv")
     published = {row["strategy"]: float(row["accuracy.published"]) for row in rows}
     assert published == {"KD": 60.79, "one-stage EEI": 65.01, "EEI-2": 61.43, "EEI-3": 63.34, "EEI-4": 65.27,
                          "greedy search": 65.41}  # fmt: skip
     ours = {row["strategy"]: (row["arm, ours"], float(row["epochs"])) for row in rows}
     assert ours["one-stage EEI"] == ("one-stage-3", 3)
     assert ours["EEI-4"] == ("eei-4", 12)
-    assert "cifar-100" in (tmp_path / "out/strategies.md").read_text()
+    assert "cifar-100" in (tmp_path / "out/table-strategies.md").read_text()
 
 
 def test_gains_were_recovered_and_remembered_values_are_never_shown(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = {(row["the paper's data"], row["method"]): row for row in rows_of(tmp_path / "out/methods.csv")}
+    rows = {(row["the paper's data"], row["method"]): row for row in rows_of(tmp_path / "out/table-methods.csv")}
     gain = rows["CIFAR-100", "RCO - KD"]
     assert (gain["accuracy.published"], gain["accuracy.source"]) == ("2.14", "paper")
     assert float(gain["accuracy"]) == pytest.approx(8.0, abs=0.05)
     assert rows["ImageNet", "RCO - KD"]["accuracy"] == "not run at real"
     for key in (("CIFAR-100", "KD"), ("ImageNet", "KD"), ("ImageNet", "RCO")):
         assert rows[key]["accuracy.published"] == "not recovered"
-    text = (tmp_path / "out/methods.md").read_text()
+    text = (tmp_path / "out/table-methods.md").read_text()
     assert "66.75" not in text and "68.2" not in text
 
 
 def test_the_table_of_early_teachers(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = {row["teacher's epoch"]: row for row in rows_of(tmp_path / "out/early.csv")}
+    rows = {row["teacher's epoch"]: row for row in rows_of(tmp_path / "out/table-early.csv")}
     assert list(rows) == ["3 of 12", "6 of 12", "12 of 12"]
     assert float(rows["3 of 12"]["gap"]) == pytest.approx(25 - 21.2, abs=0.05)
     assert float(rows["12 of 12"]["kl"]) == pytest.approx(1.2, abs=0.01)
@@ -161,7 +164,7 @@ def test_the_table_of_early_teachers(made: dict[str, Any], tmp_path: Path) -> No
 
 def test_the_sweep_is_shown_whole_with_the_anchors_of_each_seed(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = rows_of(tmp_path / "out/sweep.csv")
+    rows = rows_of(tmp_path / "out/table-sweep.csv")
     assert [row["delta"] for row in rows] == ["0.4", "0.8", "1.6"]
     assert rows[0]["anchors of each seed"] == "3-12; 3-6-12; 3-12; 3-6-12; 3-12"
 
@@ -169,7 +172,7 @@ def test_the_sweep_is_shown_whole_with_the_anchors_of_each_seed(made: dict[str, 
 @pytest.mark.parametrize("toy", [True, False])
 def test_the_face_table_says_what_cannot_be_reproduced(made: dict[str, Any], tmp_path: Path, toy: bool) -> None:
     make_tables(made, tmp_path / "out", **({} if toy else {"faces": []}))
-    rows = rows_of(tmp_path / "out/face.csv")
+    rows = rows_of(tmp_path / "out/table-faces.csv")
     assert rows[0]["megaface"] == "cannot be reproduced: the datasets were withdrawn"
     assert rows[0]["megaface.published"] == "84.3"
     assert {row["test"] for row in rows[1:]} == {"ORL open-set toy"}
@@ -181,7 +184,7 @@ def test_equal_metrics_give_equal_bytes(made: dict[str, Any], tmp_path: Path) ->
     for name in ("a", "b"):
         make_tables(made, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert len(files) == 4 * len(NAMES) + 1
+    assert len(files) == 4 * 8 + 2
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -238,13 +241,18 @@ def test_gains_of_smaller_students_are_compared_with_those_of_the_next_larger() 
 
 
 def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
-    names = ("hardness", "complexity", "trajectory", "robustness")
-    out = {name: [tmp_path / f"out/{name}{suffix}" for suffix in (".png", ".pdf", ".csv")] for name in names}
+    out = {name: [tmp_path / f"out/{name}.{form}" for form in FIGURE_FORMS] for name in figures.FIGURES}
     inputs = {name: made[name] for name in ("searches", "teachers", "noise", "landscapes")}
-    figures.figures(made["cfg"], Job(resume=tmp_path / "r"), arms=made["metrics"], **inputs, **out)
+    figures.figures(
+        made["cfg"],
+        Job(resume=tmp_path / "r"),
+        arms=made["metrics"],
+        **inputs,
+        figures=[path for of in out.values() for path in of],
+    )
     for paths in out.values():
         assert all(path.stat().st_size > 500 for path in paths[:2])
-    assert len(rows_of(out["hardness"][2])) == 3 * 6 * 5
-    assert len(rows_of(out["robustness"][2])) == 2 * 3 * 5
-    assert len(rows_of(out["complexity"][2])) == 4 * 5
-    assert len(rows_of(out["trajectory"][2])) == 4 + 9
+    assert len(rows_of(out["figure-hardness"][2])) == 3 * 6 * 5
+    assert len(rows_of(out["figure-noise"][2])) == 2 * 3 * 5
+    assert len(rows_of(out["figure-complexity"][2])) == 4 * 5
+    assert len(rows_of(out["figure-trajectory"][2])) == 4 + 9

@@ -17,13 +17,14 @@ from tenfold.data.prepare import write_tensors
 from tenfold.errors import UserError
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
-from tenfold.papers.sge import examine, figures, grid, imagenet, tables, train, verdicts
-from tenfold.papers.sge.draw_maps import draw_maps
+from tenfold.papers.sge import examine, grid, imagenet, train, verdicts
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import build
+from tenfold.papers.sge.report import figures, tables
+from tenfold.papers.sge.report.draw_maps import draw_maps
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe, build_optimiser
-from tenfold.workflow import Edition, House, seeds_of
+from tenfold.workflow import TABLE_FORMS, Edition, House, seeds_of
 
 from .. import mini_imagenet
 from ..listed_files import only
@@ -100,14 +101,11 @@ def statistics_row(seed: int, rng: np.random.Generator) -> dict[str, Any]:
     return {"seed": seed, "groups": groups, "histogram": histogram, "gammas": 24, "gammas_positive": 0.75 + 0.01 * seed}
 
 
-NAMES = ("imagenet", "attention", "groups", "initialisation", "normalisation", "features", "detection", "retinanet")
-
-
 def make_tables(made: dict[str, Any], out: Path) -> None:
-    outputs = {name: [out / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex", ".cells.json")] for name in NAMES}
+    paths = [out / f"{name}.{form}" for name in tables.TABLES for form in TABLE_FORMS]
     tables.tables(
         made["cfg"], Job(resume=out / "r"), arms=made["metrics"], statistics=made["statistics"],
-        counted=made["counted"], metrics=out / "metrics.json", **outputs,
+        counted=made["counted"], tables=paths, metrics=out / "metrics.json",
     )  # fmt: skip
 
 
@@ -121,46 +119,48 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_table_1_has_counted_costs_and_says_what_was_not_run(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = {(row["net"], row["attention"]): row for row in rows_of(tmp_path / "out/imagenet.csv")}
+    rows = {(row["net"], row["attention"]): row for row in rows_of(tmp_path / "out/table-imagenet.csv")}
     assert len(rows) == 14
     sge = rows["ResNet-50", "SGE"]
     assert float(sge["params"]) == 25.55908
     assert (sge["top1"], sge["top1.published"], sge["top1.source"]) == ("not run at real", "77.584", "paper")
     assert rows["ResNet-101", "SK*"]["operations.published"] == "7.978"
-    text = (tmp_path / "out/imagenet.md").read_text()
+    text = (tmp_path / "out/table-imagenet.md").read_text()
     assert "of an older state" in text
     assert "data imagenet; nothing trained" in text
 
 
 def test_gains_are_paired_and_stand_beside_those_of_resnet_50(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = {row["attention"]: row for row in rows_of(tmp_path / "out/attention.csv")}
+    rows = {row["attention"]: row for row in rows_of(tmp_path / "out/table-attention.csv")}
     assert float(rows["SGE"]["gain"]) == pytest.approx(2.0, abs=0.02)
     assert float(rows["SGE"]["gain.sd"]) < 0.02, "the seeds' common part cancels"
     assert float(rows["SGE"]["gain.published"]) == 1.2
     assert float(rows["GC"]["gain.published"]) == pytest.approx(-2.496)
     assert rows["none"]["gain"] == "-"
-    assert "published on ImageNet" in (tmp_path / "out/attention.md").read_text()
+    assert "published on ImageNet" in (tmp_path / "out/table-attention.md").read_text()
 
 
 def test_ablations_stand_where_the_paper_has_the_same_setting(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    groups = rows_of(tmp_path / "out/groups.csv")
+    groups = rows_of(tmp_path / "out/table-groups.csv")
     assert [(row["groups, published"], row["groups, ours"]) for row in groups] == [
         ("8", "-"), ("16", "1"), ("32", "2"), ("64", "4"), ("128", "8"),
     ]  # fmt: skip
     assert [row["top1.published"] for row in groups] == ["77.07", "77.13", "77.45", "77.58", "77.1"]
     assert float(groups[3]["top1"]) == pytest.approx(54.0, abs=0.02)
-    first = {(row["gamma"], row["beta"]): float(row["top1"]) for row in rows_of(tmp_path / "out/initialisation.csv")}
+    first = {
+        (row["gamma"], row["beta"]): float(row["top1"]) for row in rows_of(tmp_path / "out/table-initialisation.csv")
+    }
     assert first == pytest.approx({("0", "0"): 53.5, ("0", "1"): 54.0, ("1", "0"): 52.5, ("1", "1"): 51.0}, abs=0.02)
-    with_and_without = rows_of(tmp_path / "out/normalisation.csv")
+    with_and_without = rows_of(tmp_path / "out/table-normalisation.csv")
     assert [float(row["top1"]) for row in with_and_without] == pytest.approx([54.0, 53.0], abs=0.02)
     assert {row["top5"] for row in with_and_without} == {"not run at real"}
 
 
 def test_statistics_are_means_over_groups_or_of_the_first(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = {row["quantity"]: row for row in rows_of(tmp_path / "out/features.csv")}
+    rows = {row["quantity"]: row for row in rows_of(tmp_path / "out/table-statistics.csv")}
     assert float(rows["activation variance"]["before"]) == 2.0 * 2.5
     assert float(rows["activation variance"]["quotient"]) == pytest.approx(1.1, abs=1e-3)
     assert float(rows["activation variance"]["quotient.published"]) == 1.087
@@ -170,7 +170,7 @@ def test_statistics_are_means_over_groups_or_of_the_first(made: dict[str, Any], 
 
 def test_detection_is_shown_as_published_and_says_that_it_is_not_tested(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(made, tmp_path / "out")
-    rows = rows_of(tmp_path / "out/detection.csv") + rows_of(tmp_path / "out/retinanet.csv")
+    rows = rows_of(tmp_path / "out/table-detection.csv") + rows_of(tmp_path / "out/table-retinanet.csv")
     assert len(rows) == 15 + 6
     assert {row["ap0"] for row in rows} == {"not testable here: detection"}
     readme = [row for row in rows if row.get("attention") == "SE" and row["backbone"] == "ResNet-101"]
@@ -185,7 +185,7 @@ def test_equal_metrics_give_equal_bytes(made: dict[str, Any], tmp_path: Path) ->
     for name in ("a", "b"):
         make_tables(made, tmp_path / name)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert len(files) == 4 * len(NAMES) + 1
+    assert len(files) == 4 * 8 + 1
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -248,18 +248,15 @@ def test_arms_that_were_not_trained_are_named(made: dict[str, Any], tmp_path: Pa
 
 
 def test_figures_have_what_was_measured_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
-    paths = {
-        name: [tmp_path / f"{name}{suffix}" for suffix in (".png", ".csv")]
-        for name in ("lengths", "variance", "groups")
-    }
+    paths = [tmp_path / f"{name}.{form}" for name in figures.FIGURES for form in ("png", "csv")]
     cfg = made["cfg"]
-    figures.figures(cfg, Job(resume=tmp_path / "r"), arms=made["metrics"], statistics=made["statistics"], **paths)
-    lengths = rows_of(tmp_path / "lengths.csv")
+    figures.figures(cfg, Job(resume=tmp_path / "r"), arms=made["metrics"], statistics=made["statistics"], figures=paths)
+    lengths = rows_of(tmp_path / "figure-lengths.csv")
     assert [(row["from"], row["to"], row["before"], row["after"]) for row in lengths][1] == ("1.0", "2.0", "7", "4")
-    assert {(row["groups"], row["position"]) for row in rows_of(tmp_path / "groups.csv")} == {
+    assert {(row["groups"], row["position"]) for row in rows_of(tmp_path / "figure-groups.csv")} == {
         ("1", "0"), ("2", "1"), ("4", "2"), ("8", "3"),
     }  # fmt: skip
-    assert len(rows_of(tmp_path / "variance.csv")) == 5 * 4 * 2
+    assert len(rows_of(tmp_path / "figure-variance.csv")) == 5 * 4 * 2
 
 
 # Grid -------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ import pytest
 
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
-from tenfold.papers.sknet import figures, grid, results, tables, verdicts
+from tenfold.papers.sknet import grid, results, verdicts
 from tenfold.papers.sknet.costs import costs
+from tenfold.papers.sknet.report import figures, tables
 from tenfold.workflow import House, seeds_of
 
 SCALES = [1.0, 1.5, 2.0]
@@ -24,15 +25,12 @@ ERROR = {"k3": 40.0, "k5": 44.0, "k7": 45.0, "k3-k5-sum": 38.0, "k3-k5-sk": 36.0
          "k5-k7-sum": 43.0, "k5-k7-sk": 42.0, "k3-k5-k7-sum": 37.5, "k3-k5-k7-sk": 36.2, "k3-k3-sk": 36.5, "se": 39.5,
          "wider": 39.0, "deeper": 38.5, "cardinality": 38.8}  # fmt: skip
 SLOPE = {"SK_2_1": 0.01, "SK_2_2": 0.02, "SK_3_1": 0.03, "SK_3_2": 0.04, "SK_4_1": -0.01, "SK_4_2": -0.02}
-TABLES = ("all_arms", "kernels", "equal_cost", "second_branch", "imagenet", "light", "cifar", "units", "cost")
 
 
 @pytest.fixture(scope="module")
 def counts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("counts")
-    costs(
-        grid.costs(House({}).paper("sknet").edition("real"), None), Job(resume=folder / "r"), counts=folder / "c.json"
-    )
+    costs(grid.costs(House({}).paper("sknet").edition("real"), None), Job(resume=folder / "r"), costs=folder / "c.json")
     return folder / "c.json"
 
 
@@ -68,10 +66,10 @@ def made(tmp_path: Path, counts: Path) -> dict[str, Any]:
 
 
 def run_tables(made: dict[str, Any], folder: Path) -> dict[str, Path]:
-    out = {name: [folder / f"{name}.csv", folder / f"{name}.md"] for name in TABLES}
+    paths = [folder / f"{name}.{form}" for name in tables.TABLES for form in ("csv", "md")]
     tables.tables(made["cfg"], Job(resume=folder / "r"), arms=made["arms"], attention=made["attention"],
-                  counts=made["counts"], metrics=folder / "metrics.json", **out)  # fmt: skip
-    return {name: paths[0] for name, paths in out.items()} | {"metrics": folder / "metrics.json"}
+                  counts=made["counts"], tables=paths, metrics=folder / "metrics.json")  # fmt: skip
+    return {path.stem: path for path in [*paths[::2], folder / "metrics.json"]}
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -81,7 +79,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_table_7_has_published_counted_and_measured_numbers_side_by_side(made: dict[str, Any], tmp_path: Path) -> None:
     out = run_tables(made, tmp_path)
-    rows = {row["kernels"]: row for row in rows_of(out["kernels"])}
+    rows = {row["kernels"]: row for row in rows_of(out["table-kernels"])}
     assert len(rows) == 11
     row = rows["K3 + K5, SK"]
     assert (row["imagenet_error.published"], row["params.published"], row["gflops.published"]) == (
@@ -96,28 +94,30 @@ def test_table_7_has_published_counted_and_measured_numbers_side_by_side(made: d
     assert row["small_params"] == "109786"
     assert rows["K3"]["against_k3"] == "-"
     assert all(row["data"].startswith("none: counted") or "cifar-10" in row["data"] for row in rows.values())
-    text = (tmp_path / "kernels.md").read_text()
+    text = (tmp_path / "table-kernels.md").read_text()
     assert "data none" not in text, "what is counted is of no data"
     assert "only their order can be compared" in text
 
 
 def test_every_table_of_the_paper_is_whole(made: dict[str, Any], tmp_path: Path) -> None:
     out = run_tables(made, tmp_path)
-    sizes = {name: len(rows_of(out[name])) for name in TABLES}
-    assert sizes == {"all_arms": 16, "kernels": 11, "equal_cost": 5, "second_branch": 5, "imagenet": 17, "light": 6,
-                     "cifar": 5, "units": 6, "cost": 53}  # fmt: skip
-    wider = rows_of(out["equal_cost"])[2]
+    sizes = {name: len(rows_of(out[name])) for name in tables.TABLES}
+    assert sizes == {
+        "table-arms": 16, "table-kernels": 11, "table-equal-cost": 5, "table-second-branch": 5, "table-imagenet": 17,
+        "table-light": 6, "table-cifar": 5, "table-attention": 6, "table-cost": 53,
+    }  # fmt: skip
+    wider = rows_of(out["table-equal-cost"])[2]
     assert (wider["params"], wider["params.published"], wider["small_params"]) == ("not counted", "28.1", "126074")
-    quoted = {row["net"]: row for row in rows_of(out["imagenet"])}
+    quoted = {row["net"]: row for row in rows_of(out["table-imagenet"])}
     assert quoted["DPN-98"]["params"] == "not counted"
     assert quoted["InceptionV3"]["imagenet_error.published"] == ""
-    assert rows_of(out["cifar"])[4]["cifar-100.published"] == "17.33"
+    assert rows_of(out["table-cifar"])[4]["cifar-100.published"] == "17.33"
     assert read_json(out["metrics"])["mini/k3"]["error"]["n"] == 5
 
 
 def test_the_table_of_attention_has_slope_and_interval_of_every_unit(made: dict[str, Any], tmp_path: Path) -> None:
     out = run_tables(made, tmp_path)
-    rows = {row["SK unit"]: row for row in rows_of(out["units"])}
+    rows = {row["SK unit"]: row for row in rows_of(out["table-attention"])}
     assert list(rows) == UNITS
     for unit, row in rows.items():
         assert float(row["slope"]) == pytest.approx(SLOPE[unit] + 2e-4)
@@ -125,15 +125,22 @@ def test_the_table_of_attention_has_slope_and_interval_of_every_unit(made: dict[
         assert float(row["classes"]) == (100.0 if SLOPE[unit] > 0 else 0.0)
     half = 2.776445 * 1e-4 * np.std(range(5), ddof=1) / 5**0.5
     ends = f"[{0.0402 - half:+.4f}, {0.0402 + half:+.4f}]"
-    line = next(line for line in (tmp_path / "units.md").read_text().splitlines() if line.startswith("| SK_3_2"))
+    line = next(
+        line for line in (tmp_path / "table-attention.md").read_text().splitlines() if line.startswith("| SK_3_2")
+    )
     assert f"+0.0402 {ends} (n 5)" in line
-    assert "In brackets: 95 % interval of the mean over n seeds (Student)." in (tmp_path / "units.md").read_text()
+    assert (
+        "In brackets: 95 % interval of the mean over n seeds (Student)."
+        in (tmp_path / "table-attention.md").read_text()
+    )
 
 
 def test_figures_are_drawn_from_the_rows(made: dict[str, Any], tmp_path: Path) -> None:
-    out = {name: [tmp_path / f"{name}.csv", tmp_path / f"{name}.png"] for name in ("scales", "classes", "cost")}
-    figures.figures(made["cfg"], Job(resume=tmp_path / "r"), arms=made["arms"], attention=made["attention"], **out)
-    scales = pd.read_csv(out["scales"][0])
+    out = {name: [tmp_path / f"figure-{name}.csv", tmp_path / f"figure-{name}.png"]
+           for name in ("attention", "classes", "cost")}  # fmt: skip
+    figures.figures(made["cfg"], Job(resume=tmp_path / "r"), arms=made["arms"], attention=made["attention"],
+                    figures=[path for of in out.values() for path in of])  # fmt: skip
+    scales = pd.read_csv(out["attention"][0])
     assert set(scales["unit"]) == {"SK_2_2", "SK_3_2", "SK_4_2"}
     curve = scales[scales["what"] == "attention"]
     assert set(curve["unit"]) == {"SK_3_2"}

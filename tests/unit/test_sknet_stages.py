@@ -22,12 +22,13 @@ from tenfold.errors import UserError
 from tenfold.files import read_json
 from tenfold.launcher import Job
 from tenfold.measure.cost import Cost
-from tenfold.papers.sknet import grid, illustrate
+from tenfold.papers.sknet import grid
 from tenfold.papers.sknet.attend import attend, grouped, read_units, summary_of, views_at, zoomed
 from tenfold.papers.sknet.costs import net_cost
 from tenfold.papers.sknet.imagenet import attend_photos, train_photos
 from tenfold.papers.sknet.method import attention_difference, attention_weights
 from tenfold.papers.sknet.nets import build_net, selective_kernels
+from tenfold.papers.sknet.report import illustrate
 from tenfold.papers.sknet.results import Attention, read_attention
 from tenfold.papers.sknet.train import train
 from tenfold.training.compute import Compute

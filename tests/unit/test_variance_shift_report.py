@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 
 from tenfold import config
 from tenfold.errors import UserError
-from tenfold.files import write_json, write_text
+from tenfold.files import read_json, write_json, write_text
 from tenfold.launcher import Job
-from tenfold.papers.variance_shift import costs, figures, results, tables, verdicts
+from tenfold.papers.variance_shift import costs, grid, results, verdicts
+from tenfold.papers.variance_shift.report import figures, tables
 from tenfold.report.arms import face_of
+from tenfold.report.tables import write_table
+from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, House
 
 from ..listed_files import only
 
@@ -145,14 +149,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 # Tables -----------------------------------------------------------------------------------------------------------
 
-TABLES = ("weights", "adjust", "last", "imagenet", "uout", "ratios")
+COUNTS = {data: {"params": 1000, "bn_layers": 9} for data in ("CIFAR-10", "CIFAR-100")}
 
 
 def make_tables(made: dict[str, Any], out: Path, **changes: Any) -> dict[str, list[dict[str, str]]]:
-    inputs = {name: made[name] for name in ("metrics", "probes", "weight_stats")}
-    outputs = {name: [out / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex", ".cells.json")] for name in TABLES}
-    tables.tables(made["cfg"], Job(resume=out / "r"), **(inputs | changes), **outputs, metrics_out=out / "metrics.json")
-    return {name: rows_of(out / f"{name}.csv") for name in TABLES}
+    inputs = {"arms": made["metrics"], "probes": made["probes"], "weight_stats": made["weight_stats"]}
+    write_json(out / "costs.json", {"paper": {net["title"]: COUNTS for net in CONFIG["published"]["nets"]},
+                                    "ours": dict.fromkeys(made["cfg"]["nets"], COUNTS)})  # fmt: skip
+    tables.tables(made["cfg"], Job(resume=out / "r"), **(inputs | changes), counted=out / "costs.json",
+                  tables=[out / f"{name}.{form}" for name in tables.TABLES for form in TABLE_FORMS],
+                  metrics=out / "metrics.json")  # fmt: skip
+    return {name.removeprefix("table-"): rows_of(out / f"{name}.csv") for name in tables.TABLES}
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -230,7 +237,7 @@ def test_the_table_of_ratios_has_paired_differences_with_intervals(made: dict[st
     assert float(row["over_b"]) == pytest.approx(0.42)
     none = row_where(rows, data="CIFAR-100", net="DenseNet-BC 100-12", dropout="none")
     assert none["over_none"] == none["over_b"] == "-"
-    assert "+0.490 [+0.490, +0.490] (n 5)" in (tmp_path / "ratios.md").read_text()  # equal noise in both arms
+    assert "+0.490 [+0.490, +0.490] (n 5)" in (tmp_path / "table-ratios.md").read_text()  # equal noise in both arms
 
 
 def test_stand_ins_are_named_beside_the_papers_data(tmp_path: Path) -> None:
@@ -239,7 +246,7 @@ def test_stand_ins_are_named_beside_the_papers_data(tmp_path: Path) -> None:
     row = row_where(rows, data="CIFAR-100", net="WRN-28-10", dropout="(b) 0.5")
     assert row["ours"] == "wrn10-2 on shapes-100"
     assert row["data"] == "shapes-10 and shapes-100 (stand-in for CIFAR-10 and CIFAR-100)"
-    assert "not comparable" in (tmp_path / "out/adjust.md").read_text()
+    assert "not comparable" in (tmp_path / "out/table-adjust.md").read_text()
 
 
 def test_a_net_of_no_family_of_the_papers_stands_alone() -> None:
@@ -262,9 +269,11 @@ def test_metrics_are_means_over_the_seeds(made: dict[str, Any], tmp_path: Path) 
 
 def test_table_2_counts_the_papers_nets_and_ours(tmp_path: Path) -> None:
     nets = {"wrn10-2": {"family": "wide_resnet", "name": "wide_resnet", "depth": 10, "width": 2, "arms": ["none"]}}
+    edition = replace(House({}).paper("variance-shift").edition("real"), settings={"nets": nets})
+    costs.costs(grid.costs(edition, None), Job(resume=tmp_path / "r"), costs=tmp_path / "costs.json")
     cfg = {"edition": "real", "data": [{"name": "cifar-100", "stands_in_for": None}], "nets": nets,
            "published": CONFIG["published"]}  # fmt: skip
-    costs.costs(cfg, Job(resume=tmp_path / "r"), table=[tmp_path / "nets.csv"])
+    write_table(tables.table_nets(cfg, read_json(tmp_path / "costs.json")), [tmp_path / "nets.csv"])
     rows = {(row["the paper's net"], row["classes of"]): row for row in rows_of(tmp_path / "nets.csv")[:8]}
     counts = {key: (row["params"], row["params.published"], row["bn_layers"]) for key, row in rows.items()}
     assert counts == {  # recomputed from the definitions of the nets, apart from this code
@@ -383,14 +392,18 @@ def test_seeds_without_a_partner_are_an_error(tmp_path: Path) -> None:
 
 # Figures ------------------------------------------------------------------------------------------------------------
 
-FIGURES = ("shift", "cosine", "ratios", "modes", "flipped")
-
 
 def draw(made: dict[str, Any], out: Path) -> dict[str, list[Path]]:
-    paths = {name: [out / f"{name}{suffix}" for suffix in (".png", ".pdf", ".csv")] for name in FIGURES}
-    inputs = {name: made[name] for name in ("metrics", "histories", "probes", "weight_stats", "logits")}
-    figures.figures(made["cfg"], Job(resume=out / "r"), **inputs, **paths)
-    return paths
+    paths = {name: [out / f"{name}.{form}" for form in FIGURE_FORMS] for name in figures.FIGURES}
+    inputs = {name: made[name] for name in ("histories", "probes", "weight_stats", "logits")}
+    figures.figures(
+        made["cfg"],
+        Job(resume=out / "r"),
+        arms=made["metrics"],
+        **inputs,
+        figures=[path for of in paths.values() for path in of],
+    )
+    return {name.removeprefix("figure-"): of_figure for name, of_figure in paths.items()}
 
 
 def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
@@ -408,8 +421,8 @@ def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], t
     assert len(curves) == places * seeds * LAYERS * (2 + 3)
     assert len(errors) == places * seeds * (2 + 3)
     assert len(rows["modes"]) == places * seeds * 8 * 2 * 2
-    assert len(rows["flipped"]) == 5 * 10 * 2  # the image that is right in both modes is left out
-    assert "7" not in {row["image"] for row in rows["flipped"]}
+    assert len(rows["logits"]) == 5 * 10 * 2  # the image that is right in both modes is left out
+    assert "7" not in {row["image"] for row in rows["logits"]}
 
 
 def test_equal_measurements_give_equal_bytes(made: dict[str, Any], tmp_path: Path) -> None:

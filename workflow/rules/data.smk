@@ -6,14 +6,11 @@ rule data_prepare:
     output:
         dataset="data/prepared/{dataset}.safetensors",
     params:
-        cfg=house.dataset_cfg,
-        code=house.dataset_code,
+        **house.params("data.prepare", house.dataset),
     log:
         "logs/data/{dataset}.log",
-    threads: 1
     shell:
-        "python -m tenfold.data.prepare --cfg {params.cfg:q} --code {params.code}"
-        " --log {log} --dataset {output.dataset}"
+        house.run("data.prepare")
 
 
 # ImageNet stays in its archives; its file says where in them each image lies.
@@ -21,16 +18,13 @@ rule data_index_imagenet:
     output:
         dataset="data/prepared/{dataset}.safetensors",
     params:
-        cfg=house.dataset_cfg,
-        code=house.imagenet_code,
+        **house.params("data.imagenet.index", house.dataset),
     log:
         "logs/data/{dataset}.log",
     wildcard_constraints:
         dataset="imagenet",
-    threads: 1
     shell:
-        "python -m tenfold.data.imagenet --cfg {params.cfg:q} --code {params.code}"
-        " --log {log} --dataset {output.dataset}"
+        house.run("data.imagenet.index")
 
 
 # Melodies are read from scores, or drawn; the report says which scores were left out, and why.
@@ -39,13 +33,10 @@ rule data_prepare_melodies:
         dataset="data/prepared/{dataset}.safetensors",
         report="data/reports/{dataset}.json",
     params:
-        cfg=house.dataset_cfg,
-        code=house.melodies_code,
+        **house.params("data.prepare_melodies.prepare", house.dataset),
     log:
         "logs/data/{dataset}.log",
     wildcard_constraints:
         dataset="openewld|nottingham|aaba|aaba-smoke|aaba-off",
-    threads: 1
     shell:
-        "python -m tenfold.data.prepare_melodies --cfg {params.cfg:q} --code {params.code}"
-        " --log {log} --dataset {output.dataset} --report {output.report}"
+        house.run("data.prepare_melodies.prepare")

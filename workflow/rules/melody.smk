@@ -12,15 +12,11 @@ rule melody_cluster:
     output:
         profiles="runs/{edition}/melody/profiles/{seeds}.json",
     params:
-        cfg=melody.cfg("cluster"),
-        code=melody.code("cluster"),
+        **melody.params("cluster"),
     log:
         "logs/{edition}/melody/cluster/{seeds}.log",
-    threads: 1
     shell:
-        "python -m tenfold.papers.melody.cluster"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --profiles {output.profiles}"
+        melody.run("cluster")
 
 
 # 2. Train the layers of each model, and measure them on held-out pieces. Notes can be read off weights: private.
@@ -28,23 +24,16 @@ rule melody_train:
     input:
         data=melody.files("corpus"),
     output:
+        **melody.course("models/{variant}/{seeds}"),
         weights="runs/{edition}/melody/private/weights/{variant}/{seeds}.safetensors",
-        metrics="runs/{edition}/melody/models/{variant}/{seeds}.json",
-        history="runs/{edition}/melody/models/{variant}/{seeds}.csv",
-        times="runs/{edition}/melody/models/{variant}/{seeds}.times.csv",
     params:
-        cfg=melody.cfg("train"),
-        code=melody.code("train"),
+        **melody.params("train"),
     log:
         "logs/{edition}/melody/train/{variant}/{seeds}.log",
-    threads: 1
     resources:
         gpu=house.gpu,
     shell:
-        "python -m tenfold.papers.melody.train"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --weights {output.weights} --metrics {output.metrics}"
-        " --history {output.history} --times {output.times}"
+        melody.run("train")
 
 
 # 3. Compose. Pieces that are too much like a training piece, or have the rhythm of a real one, stay private.
@@ -56,15 +45,11 @@ rule melody_generate:
         every="runs/{edition}/melody/private/generated/{variant}/{decoding}/{seeds}.safetensors",
         shown="runs/{edition}/melody/generated/{variant}/{decoding}/{seeds}.safetensors",
     params:
-        cfg=melody.cfg("generate"),
-        code=melody.code("generate"),
+        **melody.params("generate"),
     log:
         "logs/{edition}/melody/generate/{variant}/{decoding}/{seeds}.log",
-    threads: 1
     shell:
-        "python -m tenfold.papers.melody.generate"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --weights {input.weights} --every {output.every} --shown {output.shown}"
+        melody.run("generate")
 
 
 rule melody_midi:
@@ -79,15 +64,11 @@ rule melody_midi:
             labels={"melodies": "HRNN-{variant}"},
         ),
     params:
-        cfg=melody.cfg("midi"),
-        code=melody.code("midi"),
+        **melody.params("midi"),
     log:
         "logs/{edition}/melody/midi/{variant}.log",
-    threads: 1
     shell:
-        "python -m tenfold.papers.melody.midi"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --shown {input.shown} --examples {output.examples}"
+        melody.run("midi")
 
 
 # 4. Measure what was composed, and real pieces in the same way.
@@ -99,16 +80,11 @@ rule melody_measure:
     output:
         measures="runs/{edition}/melody/measures/{variant}/{decoding}/{seeds}.json",
     params:
-        cfg=melody.cfg("measure"),
-        code=melody.code("measure"),
+        **melody.params("measure"),
     log:
         "logs/{edition}/melody/measure/{variant}/{decoding}/{seeds}.log",
-    threads: 1
     shell:
-        "python -m tenfold.papers.melody.measure measure"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --generated {input.generated} --profiles {input.profiles}"
-        " --measures {output.measures}"
+        melody.run("measure")
 
 
 rule melody_measure_real:
@@ -119,121 +95,14 @@ rule melody_measure_real:
         training="runs/{edition}/melody/measures/real/training/{seeds}.json",
         held_out="runs/{edition}/melody/measures/real/held-out/{seeds}.json",
     params:
-        cfg=melody.cfg("measure.measure_real"),
-        code=melody.code("measure.measure_real"),
+        **melody.params("measure.measure_real"),
     log:
         "logs/{edition}/melody/measure_real/{seeds}.log",
-    threads: 1
     shell:
-        "python -m tenfold.papers.melody.measure measure-real"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --data {input.data} --profiles {input.profiles}"
-        " --training {output.training} --held-out {output.held_out}"
+        melody.run("measure.measure_real")
 
 
-# 5. Tables, figures and verdicts.
-rule melody_tables:
-    input:
-        models=melody.files("models"),
-        measures=melody.files("measures"),
-    output:
-        likelihood=melody.table("table-likelihood"),
-        accuracy=melody.table("table-accuracy"),
-        guidance=melody.table("table-guidance"),
-        structure=melody.table("table-structure"),
-        mgeval=melody.table("table-mgeval"),
-        classifier=melody.table("table-classifier"),
-        ablations=melody.table("table-ablations"),
-        votes=melody.table("table-votes"),
-        metrics="runs/{edition}/melody/metrics.json",
-    params:
-        cfg=melody.cfg("tables"),
-        code=melody.code("tables"),
-    log:
-        "logs/{edition}/melody/tables.log",
-    threads: 1
-    shell:
-        "python -m tenfold.papers.melody.tables"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --models {input.models} --measures {input.measures} --likelihood {output.likelihood}"
-        " --accuracy {output.accuracy} --guidance {output.guidance} --structure {output.structure}"
-        " --mgeval {output.mgeval} --classifier {output.classifier}"
-        " --ablations {output.ablations} --votes {output.votes} --metrics {output.metrics}"
-
-
-rule melody_figures:
-    input:
-        models=melody.files("models"),
-        histories=melody.files("histories"),
-        measures=melody.files("measures"),
-        profiles=melody.files("profiles"),
-    output:
-        profile_samples=melody.figure("figure-profiles"),
-        coding=melody.figure("figure-coding"),
-        accuracy=melody.figure("figure-accuracy"),
-        elbow=melody.figure("figure-elbow"),
-        repetition=melody.figure("figure-repetition"),
-        similarity=melody.figure("figure-similarity"),
-        overlap=melody.figure("figure-overlap"),
-    params:
-        cfg=melody.cfg("figures"),
-        code=melody.code("figures"),
-    log:
-        "logs/{edition}/melody/figures.log",
-    threads: 1
-    shell:
-        "python -m tenfold.papers.melody.figures"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --models {input.models} --histories {input.histories} --measures {input.measures}"
-        " --profiles {input.profiles} --profile-samples {output.profile_samples}"
-        " --coding {output.coding} --accuracy {output.accuracy} --elbow {output.elbow}"
-        " --repetition {output.repetition} --similarity {output.similarity} --overlap {output.overlap}"
-
-
-rule melody_scores:
-    input:
-        models=melody.files("models"),
-        generated=melody.files("shown"),
-        profiles=melody.files("profiles"),
-    output:
-        hierarchy=melody.figure("figure-hierarchy"),
-        beat_guidance=melody.figure("figure-beats"),
-        bar_guidance=melody.figure("figure-bars"),
-        tune=melody.figure("figure-tune"),
-        samples=melody.figure("figure-samples"),
-    params:
-        cfg=melody.cfg("scores"),
-        code=melody.code("scores"),
-    log:
-        "logs/{edition}/melody/scores.log",
-    threads: 1
-    shell:
-        "python -m tenfold.papers.melody.scores"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --models {input.models} --generated {input.generated} --profiles {input.profiles}"
-        " --hierarchy {output.hierarchy} --beat-guidance {output.beat_guidance}"
-        " --bar-guidance {output.bar_guidance} --tune {output.tune} --samples {output.samples}"
-
-
-rule melody_claims:
-    input:
-        models=melody.files("models"),
-        measures=melody.files("measures"),
-    output:
-        claims="runs/{edition}/melody/claims.json",
-    params:
-        cfg=melody.cfg("verdicts.claims"),
-        code=melody.code("verdicts.claims"),
-    log:
-        "logs/{edition}/melody/claims.log",
-    threads: 1
-    shell:
-        "python -m tenfold.papers.melody.verdicts"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --models {input.models} --measures {input.measures} --claims {output.claims}"
-
-
-# 6. For people: a page on which they compare melodies blindly. Nothing depends on it (make listening-page).
+# 5. For people: a page on which they compare melodies blindly. Nothing depends on it (make listening-page).
 rule melody_listening:
     input:
         generated=melody.files("compared"),
@@ -241,12 +110,8 @@ rule melody_listening:
         page="runs/{edition}/melody/listening/page.html",
         key="runs/{edition}/melody/listening/key.json",
     params:
-        cfg=melody.cfg("listening"),
-        code=melody.code("listening"),
+        **melody.params("report.listening.listening"),
     log:
         "logs/{edition}/melody/listening.log",
-    threads: 1
     shell:
-        "python -m tenfold.papers.melody.listening listening"
-        " --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --generated {input.generated} --page {output.page} --key {output.key}"
+        melody.run("report.listening.listening")

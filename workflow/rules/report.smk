@@ -1,21 +1,38 @@
+# What papers report, in rules of one shape for all: what is counted, tables, figures, and verdicts on the claims.
+# (Snakemake reads `shell:` once more when a job runs. The loop is over then, and `rule` is the name of the job's rule.)
+for rule, stage in house.reports.items():
+
+    rule:
+        name:
+            rule
+        input:
+            **stage.inputs,
+        output:
+            **stage.outputs,
+        params:
+            **stage.params,
+        log:
+            stage.log,
+        shell:
+            house.reports[rule].command
+
+
 # All claims of all papers at one edition, with their verdicts.
 rule scoreboard:
     input:
         claims=house.claims,
     output:
-        csv=report(
-            "runs/{edition}/scoreboard.csv",
-            caption="../report/scoreboard.rst",
-            category="Scoreboard, {edition}",
-        ),
-        md="runs/{edition}/scoreboard.md",
+        scoreboard=[
+            report(
+                "runs/{edition}/scoreboard.csv",
+                caption="../report/scoreboard.rst",
+                category="Scoreboard, {edition}",
+            ),
+            "runs/{edition}/scoreboard.md",
+        ],
     params:
-        cfg=house.scoreboard_cfg,
-        code=house.scoreboard_code,
+        **house.params("report.scoreboard", house.scoreboard),
     log:
         "logs/{edition}/scoreboard.log",
-    benchmark:
-        "logs/{edition}/scoreboard.benchmark.tsv"
     shell:
-        "python -m tenfold.report.scoreboard --cfg {params.cfg:q} --code {params.code} --log {log}"
-        " --claims {input.claims:q} --scoreboard {output:q}"
+        house.run("report.scoreboard")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -154,9 +153,10 @@ def _restore_scoreboard(edition: str, house: House) -> None:
         if not output.exists() or sha256(output) != sha256(derived):
             copy_whole(derived, output)
         mtime = output.stat().st_mtime
+        code = house.params("report.scoreboard", house.scoreboard)["code"]
         noted = metadata.note(
             rule="scoreboard", job=f"restored {edition} scoreboard",
-            params=metadata.params(json.loads(house.scoreboard_cfg(asked)), house.scoreboard_code(asked)),
+            params=metadata.params(house.scoreboard(asked), code(asked)),
             log=[f"logs/{edition}/scoreboard.log"], inputs=sorted(map(str, claims)),
             checksums={str(path): sha256(path) for path in claims},
         )  # fmt: skip

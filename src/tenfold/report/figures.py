@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from PIL import Image
 from tenfold.files import write_text, written_whole
 from tenfold.measure.statistics import mean_interval
 from tenfold.report.face import Face
+from tenfold.report.named import bearing, call
 
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#000000", "#999999")  # Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -38,6 +39,15 @@ FORMATS: dict[str, dict[str, Any]] = {
     ".png": {"format": "png", "metadata": {"Software": None}},
     ".pdf": {"format": "pdf", "metadata": {"Creator": None, "Producer": None, "CreationDate": None}},
 }
+
+
+Figures = Mapping[str, Callable[..., None]]  # a paper's figures by the names of their files
+
+
+def write_figures(figures: Figures, paths: Sequence[Path], **given: Any) -> None:
+    """Draws each figure to those of the ``paths`` that bear its name; its function gets what it names of ``given``."""
+    for name, figure in figures.items():
+        call(figure, {**given, "paths": bearing(name, paths)})
 
 
 def new_figure(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from tenfold.files import write_json, write_text
 from tenfold.measure.statistics import Summary, mean_interval, summary
 from tenfold.report.face import COUNTED, RECOVERED, Data, Face, published_text
+from tenfold.report.named import bearing, call
 
 FORMAT = 1
 Value = float | int | str | None
@@ -129,6 +130,27 @@ def write_table(table: Table, paths: Iterable[Path]) -> None:
             write_text(path, forms[path.suffix](table))
         else:
             raise ValueError(f"{path}: a table is written as .csv, .md, .tex or .cells.json")
+
+
+Tables = Mapping[str, Callable[..., Table]]  # a paper's tables by the names of their files
+
+
+def write_tables(tables: Tables, paths: Sequence[Path], **given: Any) -> None:
+    """Writes each table to those of the paths that bear its name; its function gets what it names of ``given``."""
+    for name, table in tables.items():
+        write_table(call(table, given), bearing(name, paths))
+
+
+def write_metrics(path: Path, arms: Mapping[str, Mapping[str, Mapping[int, float]]]) -> None:
+    """Writes ``metrics.json``: arm -> metric -> mean, sd and n over seeds, from arm -> metric -> seed -> value."""
+    found = {
+        arm: {name: summary(list(by_seed.values())) for name, by_seed in metrics.items() if by_seed}
+        for arm, metrics in arms.items()
+    }
+    write_json(path, {
+        arm: {name: {"mean": over.mean, "sd": over.sd, "n": over.n} for name, over in metrics.items()}
+        for arm, metrics in found.items() if metrics
+    })  # fmt: skip
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:

@@ -10,42 +10,14 @@ from typing import Any
 
 from tenfold import config, registry
 from tenfold.config import merged
-from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of
-
-TABLES = (
-    "table-likelihood",
-    "table-accuracy",
-    "table-guidance",
-    "table-structure",
-    "table-mgeval",
-    "table-classifier",
-    "table-ablations",
-    "table-votes",
-)
-FIGURES = (
-    "figure-profiles",
-    "figure-coding",
-    "figure-accuracy",
-    "figure-elbow",
-    "figure-repetition",
-    "figure-similarity",
-    "figure-overlap",
-    "figure-hierarchy",
-    "figure-beats",
-    "figure-bars",
-    "figure-tune",
-    "figure-samples",
-)
+from tenfold.workflow import Cfg, Edition, Wildcards, prepared, seeds_of, showing
 
 # Files --------------------------------------------------------------------------------------------
 
 
 def targets(edition: Edition) -> list[str]:
-    """Everything that the edition ends in."""
-    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
-    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
-    midi = [f"{edition.runs}/midi/{variant}.mid" for variant in edition.settings["compose"]["variants"]]
-    return [*tables, *figures, *midi, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
+    """Melodies to listen to."""
+    return [f"{edition.runs}/midi/{variant}.mid" for variant in edition.settings["compose"]["variants"]]
 
 
 def corpus(edition: Edition, wildcards: Wildcards) -> list[str]:
@@ -128,6 +100,14 @@ def measures(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The measures of real pieces and of what all variants composed."""
     return [path for _, path in measured(edition)]
 
+
+RESULTS = {
+    "models": models,
+    "histories": histories,
+    "measures": measures,
+    "profiles": profiles,
+    "generated": shown,
+}
 
 # What each job's result depends on ----------------------------------------------------------------
 
@@ -219,7 +199,17 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     }
 
 
-tables = figures = scores = report
+def tables(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What tables show beside that."""
+    return showing(report(edition, wildcards), "accuracy", "judged_human", "scores", "votes")
+
+
+def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Figures show nothing that was published."""
+    return showing(report(edition, wildcards))
+
+
+scores = figures
 
 
 def listening(edition: Edition, wildcards: Wildcards) -> Cfg:

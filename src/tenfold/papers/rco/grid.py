@@ -16,19 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenfold import config
-from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
-
-TABLES = (
-    "table-arms",
-    "table-early",
-    "table-methods",
-    "table-one-stage",
-    "table-strategies",
-    "table-sweep",
-    "table-faces",
-    "table-cost",
-)
-FIGURES = ("figure-hardness", "figure-complexity", "figure-trajectory", "figure-noise")
+from tenfold.workflow import Cfg, Edition, Wildcards, seeds_of, showing
 
 # What claims call the arms that differ from edition to edition: of most anchors ({}), and their controls.
 MOST = {"eei-most": "eei-{}", "kd-most": "kd-{}x", "hint-eei-most": "hint-eei-{}", "hint-most": "hint-{}x",
@@ -69,13 +57,6 @@ def examined(edition: Edition, student: str) -> list[str]:
 
 
 # Files --------------------------------------------------------------------------------------------
-
-
-def targets(edition: Edition) -> list[str]:
-    """Everything that the edition ends in."""
-    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
-    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
-    return [*tables, *figures, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
 
 
 def _students(edition: Edition) -> list[str]:
@@ -162,6 +143,16 @@ def faces(edition: Edition, _wildcards: Wildcards) -> list[str]:
         return []
     return [f"{edition.runs}/faces/{seeds}.json" for seeds in edition.seed_groups]
 
+
+RESULTS = {
+    "arms": metrics,
+    "searches": searches,
+    "teachers": teachers,
+    "noise": noise,
+    "landscapes": landscapes,
+    "faces": faces,
+    "counted": "costs.json",
+}
 
 # What each job's result depends on ----------------------------------------------------------------
 
@@ -263,7 +254,14 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     }
 
 
-tables = figures = report
+def tables(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What tables show beside that."""
+    return showing(report(edition, wildcards), "methods", "strategies", "megaface")
+
+
+def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Figures show nothing that was published."""
+    return showing(report(edition, wildcards))
 
 
 def costs(edition: Edition, wildcards: Wildcards) -> Cfg:

@@ -46,7 +46,7 @@ OFFICIAL: Convention = {
 
 
 @stage
-def costs(cfg: Cfg, job: Job, *, counted: Output) -> None:
+def costs(cfg: Cfg, job: Job, *, costs: Output) -> None:
     """Costs by net and arm (``resnet50/sge``), to the digit the same wherever they are made.
 
     ``params`` and ``operations`` of the classifier; ``backbone_params`` and ``backbone_operations`` of the net without
@@ -62,7 +62,7 @@ def costs(cfg: Cfg, job: Job, *, counted: Output) -> None:
             "backbone_operations": backbone.macs,
         }
         job.say(f"{row['net']}, {row['arm']}: {classifier.params:,d} parameters, {classifier.macs:,d} operations")
-    write_json(counted, found)
+    write_json(costs, found)
 
 
 def paper_net(name: str, arm: str) -> nn.Module:

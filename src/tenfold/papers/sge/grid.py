@@ -11,19 +11,8 @@ from typing import Any
 
 from tenfold import config
 from tenfold.errors import UserError
-from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
+from tenfold.workflow import FIGURE_FORMS, Cfg, Edition, Wildcards, seeds_of, showing
 
-TABLES = (
-    "table-imagenet",
-    "table-attention",
-    "table-groups",
-    "table-initialisation",
-    "table-normalisation",
-    "table-statistics",
-    "table-detection",
-    "table-retinanet",
-)
-FIGURES = ("figure-lengths", "figure-variance", "figure-groups")
 MAPS = "figure-maps"  # shows test images; those of a stand-in may be shown to anyone
 EXAMINED = "sge"  # the arm whose features are looked at
 
@@ -73,11 +62,9 @@ def first_channels(settings: Cfg) -> int:
 
 
 def targets(edition: Edition) -> list[str]:
-    """Everything that the edition ends in; the figure that shows real images is asked for by its own name."""
-    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
-    shown = (*FIGURES, MAPS) if edition.data_shown["stands_in_for"] else FIGURES
-    figures = [f"{edition.runs}/figures/{name}.{form}" for name in shown for form in FIGURE_FORMS]
-    return [*tables, *figures, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
+    """The figure that shows images of a stand-in; one of real images is asked for by its own name."""
+    forms = FIGURE_FORMS if edition.data_shown["stands_in_for"] else ()
+    return [f"{edition.runs}/figures/{MAPS}.{form}" for form in forms]
 
 
 def trained(edition: Edition) -> list[tuple[Cfg, str]]:
@@ -105,6 +92,8 @@ def maps_weights(edition: Edition, _wildcards: Wildcards) -> list[str]:
     net, seeds = first_net(edition.settings), edition.seed_groups[0]
     return [f"{edition.runs}/weights/{net}/{EXAMINED}/{seeds}.safetensors"]
 
+
+RESULTS = {"arms": metrics, "statistics": statistics, "counted": "costs.json"}
 
 # What each job's result depends on --------------------------------------------------------------------------------
 
@@ -171,7 +160,12 @@ def report(edition: Edition, _wildcards: Wildcards) -> Cfg:
     }
 
 
-tables = figures = report
+tables = report
+
+
+def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Figures show nothing that was published."""
+    return showing(report(edition, wildcards))
 
 
 def costs(edition: Edition, _wildcards: Wildcards) -> Cfg:

@@ -15,21 +15,9 @@ from typing import Any
 
 from tenfold import config
 from tenfold.errors import UserError
-from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, prepared, seeds_of
+from tenfold.workflow import Cfg, Edition, Wildcards, prepared, seeds_of, showing
 
 SLUG = "sknet"
-TABLES = (
-    "table-arms",
-    "table-kernels",
-    "table-equal-cost",
-    "table-second-branch",
-    "table-imagenet",
-    "table-light",
-    "table-cifar",
-    "table-attention",
-    "table-cost",
-)
-FIGURES = ("figure-attention", "figure-classes", "figure-cost")
 
 
 def of_net(edition: Edition, net: str) -> Edition:
@@ -54,13 +42,6 @@ def attended(edition: Edition) -> tuple[str, str]:
 
 
 # Files --------------------------------------------------------------------------------------------
-
-
-def targets(edition: Edition) -> list[str]:
-    """Everything that the edition ends in."""
-    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
-    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
-    return [*tables, *figures, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
 
 
 def dataset(edition: Edition, wildcards: Wildcards) -> list[str]:
@@ -97,6 +78,8 @@ def sample_weights(edition: Edition, _wildcards: Wildcards) -> list[str]:
     net, arm = attended(edition)
     return [f"{edition.runs}/weights/{net}/{arm}/{of_net(edition, net).seed_groups[0]}.safetensors"]
 
+
+RESULTS = {"arms": metrics, "attention": attention, "counts": "costs.json"}
 
 # What each job's result depends on ----------------------------------------------------------------
 
@@ -188,7 +171,15 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     }
 
 
-tables = figures = report
+def tables(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """What tables show beside that."""
+    shown = ("imagenet", "equal_cost", "light", "cifar", "second_branch", "kernels", "attention")
+    return showing(report(edition, wildcards), *shown)
+
+
+def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Figures show nothing that was published."""
+    return showing(report(edition, wildcards))
 
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:

@@ -14,18 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tenfold import config, registry
-from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
-
-TABLES = (
-    "table-weights",
-    "table-nets",
-    "table-adjust",
-    "table-last",
-    "table-imagenet",
-    "table-uout",
-    "table-ratios",
-)
-FIGURES = ("figure-shift", "figure-cosine", "figure-ratios", "figure-modes", "figure-logits")
+from tenfold.workflow import Cfg, Edition, Wildcards, seeds_of
 
 NONE, SHIFTED = "none", "a-0.5"  # the arms that are looked at more closely
 
@@ -37,13 +26,6 @@ def split_arm(arm: str) -> tuple[str, float]:
 
 
 # Files --------------------------------------------------------------------------------------------
-
-
-def targets(edition: Edition) -> list[str]:
-    """Everything that the edition ends in."""
-    tables = [f"{edition.runs}/tables/{name}.{form}" for name in TABLES for form in TABLE_FORMS]
-    figures = [f"{edition.runs}/figures/{name}.{form}" for name in FIGURES for form in FIGURE_FORMS]
-    return [*tables, *figures, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
 
 
 def _places(edition: Edition) -> list[tuple[str, str]]:
@@ -103,6 +85,17 @@ def logits(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """Logits of the first seed of all nets with most shift."""
     return [path for _, path in files(edition)["logits"]]
 
+
+RESULTS = {
+    "arms": metrics,
+    "metrics": metrics,
+    "histories": histories,
+    "probes": probes,
+    "weight_stats": weight_stats,
+    "logits": logits,
+    "theory": "theory.json",
+    "counted": "costs.json",
+}
 
 # What each job's result depends on ----------------------------------------------------------------
 
@@ -176,12 +169,19 @@ def report(edition: Edition, wildcards: Wildcards) -> Cfg:
     }
 
 
-tables = figures = report
+tables = report
+
+
+def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Of what was published figures show the names of nets alone."""
+    nets = [{"title": entry["title"], "net": entry["net"]} for entry in edition.published["nets"]]
+    return {**report(edition, wildcards), "published": {"nets": nets}}
 
 
 def costs(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """What the table of nets depends on: nothing that was trained."""
-    return {key: value for key, value in report(edition, wildcards).items() if key != "files"}
+    """The nets whose parameters and BatchNorm layers are counted: the paper's own, and the edition's."""
+    paper = {entry["title"]: entry["net"] for entry in edition.published["nets"]}
+    return {"nets": {"paper": paper, "ours": {name: _net(net) for name, net in edition.settings["nets"].items()}}}
 
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:

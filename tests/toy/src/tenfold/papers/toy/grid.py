@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from tenfold.workflow import TABLE_FORMS, Cfg, Edition, Wildcards, seeds_of
-
-
-def targets(edition: Edition) -> list[str]:
-    """The table, the metrics and the verdicts."""
-    table = [f"{edition.runs}/tables/table-counts.{form}" for form in TABLE_FORMS]
-    return [*table, f"{edition.runs}/metrics.json", f"{edition.runs}/claims.json"]
+from tenfold.workflow import Cfg, Edition, Wildcards, seeds_of
 
 
 def metrics(edition: Edition, wildcards: Wildcards) -> list[str]:
     """The metrics of all arms."""
     arms = edition.settings["arms"]
     return [f"{edition.runs}/metrics/{arm}/{seeds}.json" for arm in arms for seeds in edition.seed_groups]
+
+
+RESULTS = {"arms": metrics}
 
 
 def count(edition: Edition, wildcards: Wildcards) -> Cfg:
@@ -29,7 +26,7 @@ def count(edition: Edition, wildcards: Wildcards) -> Cfg:
     }
 
 
-def table(edition: Edition, wildcards: Wildcards) -> Cfg:
+def tables(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the table and the verdicts depend on beside the metrics."""
     return {
         "arms": list(edition.settings["arms"]),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenfold.files import read_json, write_json
+from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.measure.statistics import summary
 from tenfold.papers.sge.grid import first_net
 from tenfold.papers.sge.results import (
     NAMES,
@@ -20,7 +19,17 @@ from tenfold.papers.sge.results import (
 )
 from tenfold.report.arms import Arm, Arms, data_of, face_of, minus
 from tenfold.report.face import Data, Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
+from tenfold.report.tables import (
+    Cell,
+    Column,
+    Published,
+    Row,
+    Table,
+    Tables,
+    untrained,
+    write_metrics,
+    write_tables,
+)
 
 IMAGENET = Data("imagenet")
 FIRST_CHANNELS = 256  # of the first stage's blocks in the paper's nets
@@ -36,39 +45,6 @@ SK = (
     "SK*: one grouped 3x3 convolution beside each 3x3, without dilation. The official code counts 4.187 and 7.980 "
     "GFLOPs; the 4.185 and 7.978 in print are of an older state of it."
 )
-
-
-@stage
-def tables(
-    cfg: Cfg,
-    job: Job,
-    *,
-    arms: Inputs,
-    statistics: Inputs,
-    counted: Input,
-    imagenet: Outputs,
-    attention: Outputs,
-    groups: Outputs,
-    initialisation: Outputs,
-    normalisation: Outputs,
-    features: Outputs,
-    detection: Outputs,
-    retinanet: Outputs,
-    metrics: Output,
-) -> None:
-    """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    found, costs = read_arms(cfg, arms), read_json(counted)
-    shown = face_of(cfg, found)
-    write_table(table_imagenet(cfg, found, costs, counted.as_posix(), shown), imagenet)
-    write_table(table_attention(cfg, found, shown), attention)
-    write_table(table_groups(cfg, found, shown), groups)
-    write_table(table_initialisation(cfg, found, shown), initialisation)
-    write_table(table_normalisation(cfg, found, shown), normalisation)
-    write_table(table_statistics(cfg, read_statistics(statistics), shown), features)
-    write_table(table_detection(cfg, costs, counted.as_posix(), shown), detection)
-    write_table(table_retinanet(cfg, costs, counted.as_posix(), shown), retinanet)
-    write_json(metrics, metrics_of(found))
-    job.say(f"{len(found)} arms in 8 tables")
 
 
 def on_imagenet(name: str, header: str, spec: str = ".3f") -> Column:
@@ -309,13 +285,28 @@ def table_retinanet(cfg: Cfg, costs: dict[str, Any], file: str, shown: Face) -> 
     return detection_table("Detection with RetinaNet (Table 5)", ("backbone", "attention"), names, rows, shown)
 
 
-def metrics_of(arms: Arms) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Arm -> metric -> mean, sd and n."""
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
-    for (net, name), arm in arms.items():
-        over = summary(list(arm.accuracy.values()))
-        found[f"{net}/{name}"] = {"accuracy": {"mean": over.mean, "sd": over.sd, "n": over.n}}
-    return found
+TABLES: Tables = {
+    "table-imagenet": table_imagenet,
+    "table-attention": table_attention,
+    "table-groups": table_groups,
+    "table-initialisation": table_initialisation,
+    "table-normalisation": table_normalisation,
+    "table-statistics": table_statistics,
+    "table-detection": table_detection,
+    "table-retinanet": table_retinanet,
+}
+
+
+@stage
+def tables(
+    cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, counted: Input, tables: Outputs, metrics: Output
+) -> None:
+    """All tables, and ``metrics.json``."""
+    found = read_arms(cfg, arms)
+    write_tables(TABLES, tables, cfg=cfg, arms=found, statistics=read_statistics(statistics), costs=read_json(counted),
+                 file=counted.as_posix(), shown=face_of(cfg, found))  # fmt: skip
+    write_metrics(metrics, {f"{net}/{name}": {"accuracy": arm.accuracy} for (net, name), arm in found.items()})
+    job.say(f"{len(found)} arms")
 
 
 if __name__ == "__main__":

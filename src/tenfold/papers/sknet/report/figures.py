@@ -16,25 +16,14 @@ from tenfold.report.face import Face
 from tenfold.report.figures import (
     HATCHES,
     PALETTE,
+    Figures,
     draw_curves,
     draw_lines,
     draw_points,
     new_figure,
     save_figure,
+    write_figures,
 )
-
-
-@stage
-def figures(
-    cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, scales: Outputs, classes: Outputs, cost: Outputs
-) -> None:
-    """All figures, each with the CSV behind it."""
-    found, read = read_arms(cfg, arms), read_attention(attention)
-    shown = face_of(cfg, found)
-    figure_attention(cfg, read, shown, scales)
-    figure_classes(cfg, read, shown, classes)
-    figure_cost(cfg, found, shown, cost)
-    job.say("3 figures")
 
 
 def times(scale: float) -> str:
@@ -148,6 +137,21 @@ def name_points(axes: Axes, points: NDArray[np.float64], names: Iterable[str]) -
     for place, (point, name) in enumerate(zip(points, names, strict=True)):
         near = (np.abs(points[:place] - point) < (0.1 * span[0], 0.04 * span[1])).all(axis=1).any()
         axes.annotate(name, point, xytext=(4, -9 if near else 4), textcoords="offset points", fontsize=6.5)
+
+
+FIGURES: Figures = {
+    "figure-attention": figure_attention,
+    "figure-classes": figure_classes,
+    "figure-cost": figure_cost,
+}
+
+
+@stage
+def figures(cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, figures: Outputs) -> None:
+    """All figures, each with the CSV behind it."""
+    found = read_arms(cfg, arms)
+    read = read_attention(attention)
+    write_figures(FIGURES, figures, cfg=cfg, arms=found, read=read, shown=face_of(cfg, found))
 
 
 if __name__ == "__main__":

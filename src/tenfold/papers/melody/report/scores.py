@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from tenfold.papers.melody.results import (
 from tenfold.papers.melody.tunes import twinkle
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import PALETTE, new_figure, save_figure
+from tenfold.report.figures import PALETTE, Figures, new_figure, save_figure, write_figures
 
 NOTE, ASTRAY, TOLD = PALETTE[0], PALETTE[1], PALETTE[6]
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -36,37 +37,6 @@ MOST_BARS = 12  # of a piece that are drawn
 FIRST_PIECE = 0
 
 Sets = dict[str, dict[str, Composed]]  # variant -> condition -> pieces, of the first seed
-
-
-@stage
-def scores(
-    cfg: Cfg,
-    job: Job,
-    *,
-    models: Inputs,
-    generated: Inputs,
-    profiles: Inputs,
-    hierarchy: Outputs,
-    beat_guidance: Outputs,
-    bar_guidance: Outputs,
-    tune: Outputs,
-    samples: Outputs,
-) -> None:
-    """All figures with notes in them: each time the first piece of the first seed, whatever it is like.
-
-    Pieces that are too much like a training piece are not among the ``generated`` ones; where none is left, it says so.
-    """
-    shown = one_seed(face_of(cfg, read_models(cfg, models)))
-    seed = cfg["seeds"][0]
-    of_each = each_of(generated, cfg["files"]["generated"])
-    sets = {of["net"]: read_composed(path, seed) for path, of in reversed(of_each)}
-    centres = read_centres(profiles, seed)
-    figure_hierarchy(sets, centres, shown, hierarchy)
-    figure_guidance(sets, "2L", "beat", centres, shown, beat_guidance)
-    figure_guidance(sets, "3L", "bar", centres, shown, bar_guidance)
-    figure_tune(sets, shown, tune)
-    figure_samples(sets, shown, samples)
-    job.say("5 figures of notes")
 
 
 def one_seed(face: Face) -> Face:
@@ -267,6 +237,28 @@ def draw_profile_boxes(axes: Axes, fed: NDArray[np.integer], centres: Floats, la
     axes.grid(visible=False)
     for side in axes.spines.values():
         side.set_visible(False)
+
+
+FIGURES: Figures = {
+    "figure-hierarchy": figure_hierarchy,
+    "figure-beats": partial(figure_guidance, variant="2L", layer="beat"),
+    "figure-bars": partial(figure_guidance, variant="3L", layer="bar"),
+    "figure-tune": figure_tune,
+    "figure-samples": figure_samples,
+}
+
+
+@stage
+def scores(cfg: Cfg, job: Job, *, models: Inputs, generated: Inputs, profiles: Inputs, figures: Outputs) -> None:
+    """All figures with notes in them: each time the first piece of the first seed, whatever it is like.
+
+    Pieces that are too much like a training piece are not among the ``generated`` ones; where none is left, it says so.
+    """
+    seed = cfg["seeds"][0]
+    of_each = each_of(generated, cfg["files"]["generated"])
+    sets = {of["net"]: read_composed(path, seed) for path, of in reversed(of_each)}
+    write_figures(FIGURES, figures, sets=sets, centres=read_centres(profiles, seed),
+                  shown=one_seed(face_of(cfg, read_models(cfg, models))))  # fmt: skip
 
 
 if __name__ == "__main__":

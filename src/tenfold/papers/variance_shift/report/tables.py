@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tenfold.files import write_json
-from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
-from tenfold.measure.statistics import summary
+from tenfold.files import read_json
+from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
 from tenfold.papers.variance_shift.results import (
     Arm,
     Arms,
@@ -15,15 +15,27 @@ from tenfold.papers.variance_shift.results import (
     all_arms,
     as_one,
     beside,
+    papers_data,
+    papers_net,
     published,
     rate_of,
     read_arms,
     read_weights,
     title_of,
 )
-from tenfold.report.arms import face_of, minus
+from tenfold.report.arms import BySeed, face_of, minus
 from tenfold.report.face import Data, Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
+from tenfold.report.tables import (
+    Cell,
+    Column,
+    Published,
+    Row,
+    Table,
+    Tables,
+    untrained,
+    write_metrics,
+    write_tables,
+)
 
 KEYS = ("the paper's data", "the paper's net", "ours")
 OTHER_NET = (
@@ -31,35 +43,6 @@ OTHER_NET = (
 )
 MEASURED = "Published ratios were measured in the drawing of the paper's Figure 4; each is of one run."
 HALVES = ("a-0.5", "b-0.5")
-
-
-@stage
-def tables(
-    cfg: Cfg,
-    job: Job,
-    *,
-    metrics: Inputs,
-    probes: Inputs,
-    weight_stats: Inputs,
-    weights: Outputs,
-    adjust: Outputs,
-    last: Outputs,
-    imagenet: Outputs,
-    uout: Outputs,
-    ratios: Outputs,
-    metrics_out: Output,
-) -> None:
-    """All tables, and ``metrics.json`` (dataset, net and arm -> metric -> mean, sd, n)."""
-    trained, probed = read_arms(cfg, metrics, "metrics"), read_arms(cfg, probes, "probes")
-    shown = face_of(as_one(cfg), all_arms(trained))
-    write_table(table_weights(cfg, trained, read_weights(cfg, weight_stats), shown), weights)
-    write_table(table_adjust(cfg, trained, probed, shown), adjust)
-    write_table(table_last(cfg, trained, shown), last)
-    write_table(table_imagenet(cfg), imagenet)
-    write_table(table_uout(cfg, trained, shown), uout)
-    write_table(table_ratios(cfg, trained, probed, shown), ratios)
-    write_json(metrics_out, metrics_of(trained, probed))
-    job.say(f"{len(all_arms(trained))} arms in 6 tables")
 
 
 def setting_notes(cfg: Cfg) -> tuple[str, str]:
@@ -256,11 +239,43 @@ def ratio_difference(arms: dict[str, Arm], name: str, other: str) -> Cell:
     return Cell(minus(arms[name].of("mean_ratio"), arms[other].of("mean_ratio")), files=files)
 
 
-def metrics_of(trained: Arms, probed: Arms) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Dataset, net and arm -> metric -> mean, sd and n."""
-    values = {key: {"error": arm.error} for key, arm in all_arms(trained).items()}
+def table_nets(cfg: Cfg, costs: dict[str, Any]) -> Table:
+    """The paper's Table 2: parameters and BatchNorm layers of its nets, and of the edition's."""
+    rows = []
+    for entry in cfg["published"]["nets"]:
+        for data in ("CIFAR-10", "CIFAR-100"):
+            of_paper = {"params": given(entry, "params", data), "bn_layers": given(entry, "bn_layers")}
+            rows.append(Row((entry["title"], "-", data), count_cells(costs["paper"][entry["title"]][data], of_paper)))
+    for net in cfg["nets"]:
+        rows += [
+            Row((papers_net(cfg, net) or "-", net, data), count_cells(costs["ours"][net][data], {}))
+            for data in dict.fromkeys(papers_data(cfg, of["name"]) for of in cfg["data"])
+        ]
+    return Table(
+        "Parameters and BatchNorm layers of the paper's nets and of this edition's (Table 2)",
+        untrained(cfg["edition"]),
+        ("the paper's net", "this edition's", "classes of"),
+        (Column("params", "parameters", ",d"), Column("bn_layers", "BatchNorm layers", ",d")),
+        rows,
+        (
+            "A dash under this edition's: the paper's own net. Its BatchNorm layers are the points of Figure 4.",
+            "PreResNet-110 has 164 layers, 18 bottlenecks in each stage: Figure 4 has the 163 points of that net.",
+            "The code base that the paper follows built its net of depth 110 so until January 2018.",
+            "The published 1.77 M of PreResNet-110 on CIFAR-100 fits no reading of that net; likely a misprint.",
+        ),
+    )
+
+
+def count_cells(counts: Mapping[str, int], of_paper: Mapping[str, Published | None]) -> dict[str, Cell]:
+    """What was counted of a net, beside what the paper says."""
+    return {name: Cell(exact=count, published=of_paper.get(name)) for name, count in counts.items()}
+
+
+def metrics_of(trained: Arms, probed: Arms) -> dict[str, dict[str, BySeed]]:
+    """Dataset, net and arm -> metric -> seed -> value."""
+    values = {"/".join(key): {"error": arm.error} for key, arm in all_arms(trained).items()}
     for key, arm in all_arms(probed).items():
-        values.setdefault(key, {}).update(
+        values.setdefault("/".join(key), {}).update(
             mean_ratio=arm.of("mean_ratio"),
             max_ratio=arm.of("max_ratio"),
             error_adjusted=arm.error_of("accuracy_adjusted"),
@@ -268,11 +283,38 @@ def metrics_of(trained: Arms, probed: Arms) -> dict[str, dict[str, dict[str, flo
             train_mode_accuracy=arm.percent("train_mode_accuracy"),
             test_mode_accuracy=arm.percent("test_mode_accuracy"),
         )
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
-    for key, of_arm in values.items():
-        over = {metric: summary(list(by_seed.values())) for metric, by_seed in of_arm.items()}
-        found["/".join(key)] = {metric: {"mean": one.mean, "sd": one.sd, "n": one.n} for metric, one in over.items()}
-    return found
+    return values
+
+
+TABLES: Tables = {
+    "table-weights": table_weights,
+    "table-nets": table_nets,
+    "table-adjust": table_adjust,
+    "table-last": table_last,
+    "table-imagenet": table_imagenet,
+    "table-uout": table_uout,
+    "table-ratios": table_ratios,
+}
+
+
+@stage
+def tables(
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    probes: Inputs,
+    weight_stats: Inputs,
+    counted: Input,
+    tables: Outputs,
+    metrics: Output,
+) -> None:
+    """All tables, and ``metrics.json``."""
+    trained, probed = read_arms(cfg, arms, "metrics"), read_arms(cfg, probes, "probes")
+    write_tables(TABLES, tables, cfg=cfg, trained=trained, probed=probed, weights=read_weights(cfg, weight_stats),
+                 costs=read_json(counted), shown=face_of(as_one(cfg), all_arms(trained)))  # fmt: skip
+    write_metrics(metrics, metrics_of(trained, probed))
+    job.say(f"{len(all_arms(trained))} arms")
 
 
 if __name__ == "__main__":

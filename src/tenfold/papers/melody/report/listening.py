@@ -3,7 +3,7 @@
 As in the paper (Sec. 4.2) the pairs are 3L/1L, 2L/1L and 3L/2L, mixed, of the same length, played at 120 beats a minute
 by one instrument with notes held to the end of their bar, and chosen by forced choice without a limit of time.
 ``make listening-page`` writes the page; what listeners have saved is counted with ``python -m
-tenfold.papers.melody.listening votes --cfg {} --key KEY --answers FILE ... --table votes.csv``.
+tenfold.papers.melody.report.listening votes --cfg {} --key KEY --answers FILE ... --table votes.csv``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.measure.statistics import mean_interval
 from tenfold.papers.melody.composed import read_composed
 from tenfold.papers.melody.measures import notes_of
-from tenfold.papers.melody.page import page_html
+from tenfold.papers.melody.report.page import page_html
 from tenfold.papers.melody.results import FREE, title_of, vote_test
 from tenfold.report.arms import data_of, each_of
 from tenfold.report.tables import write_csv

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
-from tenfold.measure.statistics import summary
 from tenfold.papers.melody.results import (
     CODINGS,
     CORPUS,
@@ -22,44 +20,22 @@ from tenfold.papers.melody.results import (
     title_of,
     vote_test,
 )
-from tenfold.report.arms import face_of
+from tenfold.report.arms import BySeed, face_of
 from tenfold.report.face import Data, Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
+from tenfold.report.tables import (
+    Cell,
+    Column,
+    Published,
+    Row,
+    Table,
+    Tables,
+    untrained,
+    write_metrics,
+    write_tables,
+)
 
 LISTENERS = "needs human listeners"
 NOTHING = Cell(exact="-")
-
-
-@stage
-def tables(
-    cfg: Cfg,
-    job: Job,
-    *,
-    models: Inputs,
-    measures: Inputs,
-    likelihood: Outputs,
-    accuracy: Outputs,
-    guidance: Outputs,
-    structure: Outputs,
-    mgeval: Outputs,
-    classifier: Outputs,
-    ablations: Outputs,
-    votes: Outputs,
-    metrics: Output,
-) -> None:
-    """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    trained, measured = read_models(cfg, models), read_measures(cfg, measures)
-    shown = face_of(cfg, trained)
-    write_table(table_likelihood(trained, shown), likelihood)
-    write_table(table_accuracy(cfg, trained, shown), accuracy)
-    write_table(table_guidance(measured, shown), guidance)
-    write_table(table_structure(measured, shown), structure)
-    write_table(table_mgeval(cfg, measured, shown), mgeval)
-    write_table(table_classifier(cfg, measured, shown), classifier)
-    write_table(table_ablations(trained, shown), ablations)
-    write_table(table_votes(cfg, shown), votes)
-    write_json(metrics, metrics_of(cfg, trained, measured))
-    job.say(f"{len(trained)} models and {len(measured)} sets of pieces in 8 tables")
 
 
 def cell(arm: Measured, *keys: str, percent: bool = False) -> Cell:
@@ -386,8 +362,8 @@ def table_votes(cfg: Cfg, shown: Face) -> Table:
     )
 
 
-def metrics_of(cfg: Cfg, models: Models, measures: Measures) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Arm -> metric -> mean, sd and n."""
+def metrics_of(models: Models, measures: Measures) -> dict[str, dict[str, BySeed]]:
+    """Model, or model and decoding -> metric -> seed -> value."""
     values = {
         variant: {"joint nll": model.at("nll", "joint"), "note nll": model.at("nll", "note")}
         for variant, model in models.items()
@@ -396,13 +372,28 @@ def metrics_of(cfg: Cfg, models: Models, measures: Measures) -> dict[str, dict[s
         names = {"rhythm distance": ("rhythm_repetition_distance",), "overlap": ("overlap",),
                  "judged real": ("classifier", "judged_real")}  # fmt: skip
         values[f"{variant}/{decoding}"] = {name: arm.at(*keys) for name, keys in names.items()}
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
-    for arm_name, metrics in values.items():
-        for metric, by_seed in metrics.items():
-            if by_seed:
-                over = summary(list(by_seed.values()))
-                found.setdefault(arm_name, {})[metric] = {"mean": over.mean, "sd": over.sd, "n": over.n}
-    return found
+    return values
+
+
+TABLES: Tables = {
+    "table-likelihood": table_likelihood,
+    "table-accuracy": table_accuracy,
+    "table-guidance": table_guidance,
+    "table-structure": table_structure,
+    "table-mgeval": table_mgeval,
+    "table-classifier": table_classifier,
+    "table-ablations": table_ablations,
+    "table-votes": table_votes,
+}
+
+
+@stage
+def tables(cfg: Cfg, job: Job, *, models: Inputs, measures: Inputs, tables: Outputs, metrics: Output) -> None:
+    """All tables, and ``metrics.json``."""
+    trained, measured = read_models(cfg, models), read_measures(cfg, measures)
+    write_tables(TABLES, tables, cfg=cfg, models=trained, measures=measured, shown=face_of(cfg, trained))
+    write_metrics(metrics, metrics_of(trained, measured))
+    job.say(f"{len(trained)} models and {len(measured)} sets of pieces")
 
 
 if __name__ == "__main__":

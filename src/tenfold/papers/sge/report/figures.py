@@ -1,4 +1,4 @@
-"""The figures of SGE that are drawn from numbers; that of maps is drawn in `tenfold.papers.sge.draw_maps`."""
+"""The figures of SGE that are drawn from numbers; that of maps is drawn in `tenfold.papers.sge.report.draw_maps`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,7 @@ from tenfold.papers.sge.grid import first_net
 from tenfold.papers.sge.results import Statistics, group_arms, read_arms, read_statistics
 from tenfold.report.arms import Arms, face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import HATCHES, LINES, PALETTE, draw_lines, new_figure, save_figure
-
-
-@stage
-def figures(
-    cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, lengths: Outputs, variance: Outputs, groups: Outputs
-) -> None:
-    """All figures, each with the CSV behind it."""
-    found, features = read_arms(cfg, arms), read_statistics(statistics)
-    shown = face_of(cfg, found)
-    figure_lengths(features, shown, lengths)
-    figure_variance(features, shown, variance)
-    figure_groups(cfg, found, shown, groups)
-    job.say("3 figures")
+from tenfold.report.figures import HATCHES, LINES, PALETTE, Figures, draw_lines, new_figure, save_figure, write_figures
 
 
 def figure_lengths(statistics: Statistics, shown: Face, paths: Outputs) -> None:
@@ -84,6 +71,21 @@ def figure_groups(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
     panels[0].set_xticks(range(len(labels)), labels)
     panels[0].set(xlabel="groups", ylabel="test accuracy [%]")
     save_figure(figure, frame, paths)
+
+
+FIGURES: Figures = {
+    "figure-lengths": figure_lengths,
+    "figure-variance": figure_variance,
+    "figure-groups": figure_groups,
+}
+
+
+@stage
+def figures(cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, figures: Outputs) -> None:
+    """All figures, each with the CSV behind it."""
+    found = read_arms(cfg, arms)
+    features = read_statistics(statistics)
+    write_figures(FIGURES, figures, cfg=cfg, arms=found, statistics=features, shown=face_of(cfg, found))
 
 
 if __name__ == "__main__":

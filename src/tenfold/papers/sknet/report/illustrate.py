@@ -16,8 +16,8 @@ from tenfold.data.splits import averaged, scaling
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.sknet.attend import read_units, zoomed
-from tenfold.papers.sknet.figures import draw_bars_with_deviation, times
 from tenfold.papers.sknet.nets import build_net
+from tenfold.papers.sknet.report.figures import draw_bars_with_deviation, times
 from tenfold.report.face import Data, Face
 from tenfold.report.figures import draw_curves, new_figure, save_figure
 from tenfold.training.compute import Compute, start

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tenfold.data.melodies import BAR, BEAT, FIRST_NOTE, LOWEST, NO_EVENT, NOTE_OFF, Events
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
+from tenfold.papers.melody.report.scores import draw_roll, one_seed, pitch_name
 from tenfold.papers.melody.results import (
     CORPUS,
     REAL,
@@ -24,49 +25,28 @@ from tenfold.papers.melody.results import (
     read_profiles,
     title_of,
 )
-from tenfold.papers.melody.scores import draw_roll, one_seed, pitch_name
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import GREYS, draw_bars, draw_curves, draw_lines, new_figure, save_figure
+from tenfold.report.figures import (
+    GREYS,
+    Figures,
+    draw_bars,
+    draw_curves,
+    draw_lines,
+    new_figure,
+    save_figure,
+    write_figures,
+)
 
 PRINTED_BAR = "E5 N C5 N D5 N B4 N O N N N B4 N N N"  # Figure 3 of the paper: N no-event, O note-off
 PRINTED_PITCHES = {"B4": 71, "C5": 72, "D5": 74, "E5": 76}
 CURVES = ("1L", "2L", "3L")
 
 
-@stage
-def figures(
-    cfg: Cfg,
-    job: Job,
-    *,
-    models: Inputs,
-    histories: Inputs,
-    measures: Inputs,
-    profiles: Inputs,
-    profile_samples: Outputs,
-    coding: Outputs,
-    accuracy: Outputs,
-    elbow: Outputs,
-    repetition: Outputs,
-    similarity: Outputs,
-    overlap: Outputs,
-) -> None:
-    """All figures without composed notes in them, each with the CSV behind it."""
-    shown = face_of(cfg, read_models(cfg, models))
-    measured, by_seed = read_measures(cfg, measures), read_profiles(profiles)
-    figure_profiles(by_seed[cfg["seeds"][0]], one_seed(shown), profile_samples)
-    figure_coding(one_seed(shown), coding)
-    figure_accuracy(cfg, histories, shown, accuracy)
-    figure_elbow(by_seed, shown, elbow)
-    figure_repetition(cfg, measured, shown, repetition)
-    figure_similarity(cfg, measured, shown, similarity)
-    figure_overlap(cfg, measured, shown, overlap)
-    job.say("7 figures of measures")
-
-
 def figure_profiles(profiles: Mapping[str, Profiles], shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 2: the profiles, the commonest first, and what share of clips has them."""
-    figure, panels = new_figure("Profiles of rhythm, the commonest first (Figure 2)", shown, columns=2, size=(8.4, 4.4))
+    title = "Profiles of rhythm, the commonest first (Figure 2)"
+    figure, panels = new_figure(title, one_seed(shown), columns=2, size=(8.4, 4.4))
     rows = []
     for axes, layer, step in ((panels[0], "beat", 1), (panels[1], "bar", BEAT)):
         centres, counts = profiles[layer].centres, profiles[layer].counts
@@ -103,7 +83,7 @@ def figure_coding(shown: Face, paths: Iterable[Path]) -> None:
     row_of = {NO_EVENT: 0, NOTE_OFF: 1} | {pitch - LOWEST + FIRST_NOTE: pitch - 69 for pitch in range(71, 77)}
     matrix = np.zeros((len(names), BAR))
     matrix[[row_of[int(event)] for event in bar], range(BAR)] = 1
-    figure, panels = new_figure("One bar as events (the bar of Figure 3)", shown, rows=2, size=(7.0, 4.6))
+    figure, panels = new_figure("One bar as events (the bar of Figure 3)", one_seed(shown), rows=2, size=(7.0, 4.6))
     draw_roll(panels[0], bar)
     panels[0].set(xticks=range(0, BAR, BEAT), xticklabels=[f"beat {i + 1}" for i in range(4)])
     axes = panels[1]
@@ -242,6 +222,27 @@ def figure_overlap(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable[Pa
     titles = list(dict.fromkeys(frame["pieces"]))
     panels[0].legend(panels[0].containers, titles, ncols=5, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     save_figure(figure, frame, paths)
+
+
+FIGURES: Figures = {
+    "figure-profiles": figure_profiles,
+    "figure-coding": figure_coding,
+    "figure-accuracy": figure_accuracy,
+    "figure-elbow": figure_elbow,
+    "figure-repetition": figure_repetition,
+    "figure-similarity": figure_similarity,
+    "figure-overlap": figure_overlap,
+}
+
+
+@stage
+def figures(
+    cfg: Cfg, job: Job, *, models: Inputs, histories: Inputs, measures: Inputs, profiles: Inputs, figures: Outputs
+) -> None:
+    """All figures without composed notes in them, each with the CSV behind it."""
+    by_seed = read_profiles(profiles)
+    write_figures(FIGURES, figures, cfg=cfg, profiles=by_seed[cfg["seeds"][0]], by_seed=by_seed, histories=histories,
+                  measures=read_measures(cfg, measures), shown=face_of(cfg, read_models(cfg, models)))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from tenfold.files import write_json
-from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
-from tenfold.measure.statistics import summary
+from tenfold.files import read_json
+from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
 from tenfold.papers.pruning_from_scratch.results import (
     Arm,
@@ -20,7 +20,19 @@ from tenfold.papers.pruning_from_scratch.results import (
 )
 from tenfold.report.arms import face_of
 from tenfold.report.face import Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, Value, write_csv, write_table
+from tenfold.report.tables import (
+    Cell,
+    Column,
+    Published,
+    Row,
+    Table,
+    Tables,
+    Value,
+    untrained,
+    write_csv,
+    write_metrics,
+    write_tables,
+)
 
 STRUCTURE = {
     "full": "standard widths",
@@ -31,36 +43,6 @@ STRUCTURE = {
     "scratch-b": "gates on random weights, Scratch-B",
     "chosen": "best of the random-init structures (validation)",
 }
-
-
-@stage
-def tables(
-    cfg: Cfg,
-    job: Job,
-    *,
-    arms: Inputs,
-    structures: Inputs,
-    searches: Inputs,
-    search_times: Inputs,
-    accuracy: Outputs,
-    comparison: Outputs,
-    budget: Outputs,
-    correlation: Outputs,
-    search_cost: Outputs,
-    times: Output,
-    metrics: Output,
-) -> None:
-    """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    trained, found = read_arms(cfg, arms), read_structures(cfg, structures)
-    shown = face_of(cfg, trained)
-    write_table(table_accuracy(cfg, trained, shown), accuracy)
-    write_table(table_comparison(cfg, trained, shown), comparison)
-    write_table(table_budget(cfg, found, shown), budget)
-    write_table(table_correlation(cfg, found, shown), correlation)
-    write_table(table_search_cost(read_searches(cfg, searches), shown), search_cost)
-    write_times(times, search_times)
-    write_json(metrics, metrics_of(trained))
-    job.say(f"{len(trained)} arms in 5 tables")
 
 
 def percent(ratio: float | None) -> str:
@@ -241,14 +223,58 @@ def write_times(path: Path, courses: list[Path]) -> None:
     write_csv(path, ("search", "seconds"), rows)
 
 
-def metrics_of(arms: Arms) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Arm -> metric -> mean, sd and n."""
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
-    for (net, name), arm in arms.items():
-        for metric, values in (("accuracy", arm.accuracy), ("saved", arm.saved)):
-            over = summary(list(values.values()))
-            found.setdefault(f"{net}/{name}", {})[metric] = {"mean": over.mean, "sd": over.sd, "n": over.n}
-    return found
+def table_cost(cfg: Cfg, costs: list[dict[str, Any]]) -> Table:
+    """Parameters, MACs and gates of the nets that the paper prunes."""
+    return Table(
+        "Parameters, MACs and gates",
+        untrained(cfg["edition"]),
+        ("net", "width"),
+        (Column("params", "parameters", ",d"), Column("macs", "MACs", ",d"), Column("gates", "gates", ",d")),
+        [
+            Row((row["title"], row["width"]), {name: Cell(exact=row[name]) for name in ("params", "macs", "gates")})
+            for row in costs
+        ],
+        (
+            "Counted as the official code does: a multiply-add once, of convolutions and linear layers;",
+            "and the input elements of average-pool modules.",
+        ),
+    )
+
+
+TABLES: Tables = {
+    "table-accuracy": table_accuracy,
+    "table-comparison": table_comparison,
+    "table-budget": table_budget,
+    "table-correlation": table_correlation,
+    "table-search-cost": table_search_cost,
+    "table-cost": table_cost,
+}
+
+
+@stage
+def tables(
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    structures: Inputs,
+    searches: Inputs,
+    search_times: Inputs,
+    counted: Input,
+    tables: Outputs,
+    times: Output,
+    metrics: Output,
+) -> None:
+    """All tables, and ``metrics.json``."""
+    found = read_arms(cfg, arms)
+    write_tables(TABLES, tables, cfg=cfg, arms=found, structures=read_structures(cfg, structures),
+                 searches=read_searches(cfg, searches), costs=read_json(counted),
+                 shown=face_of(cfg, found))  # fmt: skip
+    write_times(times, search_times)
+    write_metrics(metrics, {
+        f"{net}/{name}": {"accuracy": arm.accuracy, "saved": arm.saved} for (net, name), arm in found.items()
+    })  # fmt: skip
+    job.say(f"{len(found)} arms")
 
 
 if __name__ == "__main__":

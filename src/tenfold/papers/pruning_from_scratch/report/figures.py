@@ -7,11 +7,11 @@ import pandas as pd
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
+from tenfold.papers.pruning_from_scratch.report.tables import percent
 from tenfold.papers.pruning_from_scratch.results import Arms, Structures, alike, read_arms, read_structures
-from tenfold.papers.pruning_from_scratch.tables import percent
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import draw_lines, draw_matrix, draw_points, new_figure, save_figure
+from tenfold.report.figures import Figures, draw_lines, draw_matrix, draw_points, new_figure, save_figure, write_figures
 
 SHORT = {
     "full": "full",
@@ -22,29 +22,6 @@ SHORT = {
     "scratch-b": "Scratch-B",
     "chosen": "chosen",
 }
-
-
-@stage
-def figures(
-    cfg: Cfg,
-    job: Job,
-    *,
-    arms: Inputs,
-    structures: Inputs,
-    gate_histories: Inputs,
-    accuracy: Outputs,
-    correlations: Outputs,
-    channels: Outputs,
-    gates: Outputs,
-) -> None:
-    """All figures, each with the CSV behind it."""
-    trained, found = read_arms(cfg, arms), read_structures(cfg, structures)
-    shown = face_of(cfg, trained)
-    figure_accuracy(trained, shown, accuracy)
-    figure_correlation(cfg, found, shown, correlations)
-    figure_channels(cfg, found, shown, channels)
-    figure_gates(cfg, gate_histories, shown, gates)
-    job.say("4 figures")
 
 
 def figure_accuracy(arms: Arms, shown: Face, paths: Outputs) -> None:
@@ -112,6 +89,22 @@ def figure_gates(cfg: Cfg, histories: Inputs, shown: Face, paths: Outputs) -> No
     draw_lines(panels[0], frame, x="epoch", y="gate", arm="quantile")
     panels[0].set(xlabel="epoch of gate learning", ylabel="gate", ylim=(0, 1.02))
     save_figure(figure, frame, paths)
+
+
+FIGURES: Figures = {
+    "figure-accuracy": figure_accuracy,
+    "figure-correlation": figure_correlation,
+    "figure-channels": figure_channels,
+    "figure-gates": figure_gates,
+}
+
+
+@stage
+def figures(cfg: Cfg, job: Job, *, arms: Inputs, structures: Inputs, gate_histories: Inputs, figures: Outputs) -> None:
+    """All figures, each with the CSV behind it."""
+    found = read_arms(cfg, arms)
+    write_figures(FIGURES, figures, cfg=cfg, arms=found, structures=read_structures(cfg, structures),
+                  histories=gate_histories, shown=face_of(cfg, found))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from tenfold.papers.variance_shift.results import (
 from tenfold.report.arms import Of, each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import (
+    Figures,
     draw_bars,
     draw_curves,
     draw_lines,
@@ -38,6 +39,7 @@ from tenfold.report.figures import (
     new_figure,
     save_figure,
     share_legend,
+    write_figures,
 )
 
 CASES = {"a": "(a), before BatchNorm", "b": "(b), before a convolution"}
@@ -46,33 +48,6 @@ MODES = {"accuracy": "train mode", "eval_accuracy": "test mode"}
 FEW_EPOCHS = 12  # that are drawn as points, not as curves
 EXAMPLES = 8  # of the paper's Figure 6
 CLASSES = 10  # in one panel of logits
-
-
-@stage
-def figures(
-    cfg: Cfg,
-    job: Job,
-    *,
-    metrics: Inputs,
-    histories: Inputs,
-    probes: Inputs,
-    weight_stats: Inputs,
-    logits: Inputs,
-    shift: Outputs,
-    cosine: Outputs,
-    ratios: Outputs,
-    modes: Outputs,
-    flipped: Outputs,
-) -> None:
-    """All figures, each with the CSV behind it."""
-    trained, probed = read_arms(cfg, metrics, "metrics"), read_arms(cfg, probes, "probes")
-    shown = face_of(as_one(cfg), all_arms(trained))
-    figure_shift(cfg, probed, shown, shift)
-    figure_cosine(read_weights(cfg, weight_stats), shown, cosine)
-    figure_ratios(trained, probed, shown, ratios)
-    figure_modes(cfg, histories, shown, modes)
-    figure_logits(cfg, logits, shown, flipped)
-    job.say("5 figures")
 
 
 def like_the_papers(cfg: Cfg, places: list[Place], data: str) -> Place:
@@ -267,6 +242,34 @@ def highest(example: Mapping[str, Any]) -> set[int]:
     """The classes of an image's highest scores in either mode, as many as one panel has room for."""
     scores = np.maximum(example["train_mode"], example["test_mode"])
     return {int(number) for number in np.argsort(-scores)[:CLASSES]}
+
+
+FIGURES: Figures = {
+    "figure-shift": figure_shift,
+    "figure-cosine": figure_cosine,
+    "figure-ratios": figure_ratios,
+    "figure-modes": figure_modes,
+    "figure-logits": figure_logits,
+}
+
+
+@stage
+def figures(
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    histories: Inputs,
+    probes: Inputs,
+    weight_stats: Inputs,
+    logits: Inputs,
+    figures: Outputs,
+) -> None:
+    """All figures, each with the CSV behind it."""
+    trained = read_arms(cfg, arms, "metrics")
+    write_figures(FIGURES, figures, cfg=cfg, trained=trained, probed=read_arms(cfg, probes, "probes"),
+                  histories=histories, weights=read_weights(cfg, weight_stats), logits=logits,
+                  shown=face_of(as_one(cfg), all_arms(trained)))  # fmt: skip
 
 
 if __name__ == "__main__":

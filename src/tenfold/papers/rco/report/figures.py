@@ -18,32 +18,7 @@ from tenfold.papers.rco.results import (
 )
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import GREYS, draw_curves, draw_lines, new_figure, save_figure
-
-
-@stage
-def figures(
-    cfg: Cfg,
-    job: Job,
-    *,
-    arms: Inputs,
-    searches: Inputs,
-    teachers: Inputs,
-    noise: Inputs,
-    landscapes: Inputs,
-    hardness: Outputs,
-    complexity: Outputs,
-    trajectory: Outputs,
-    robustness: Outputs,
-) -> None:
-    """All figures, each with the CSV behind it."""
-    found = read_arms(cfg, arms, searches)
-    shown = face_of(cfg, found)
-    figure_hardness(cfg, found, read_teacher(teachers), shown, hardness)
-    figure_complexity(found, shown, complexity)
-    figure_trajectory(cfg, landscapes, shown, trajectory)
-    figure_noise(cfg, noise, shown, robustness)
-    job.say("4 figures")
+from tenfold.report.figures import GREYS, Figures, draw_curves, draw_lines, new_figure, save_figure, write_figures
 
 
 def figure_hardness(cfg: Cfg, arms: Arms, teacher: Teacher, shown: Face, paths: Outputs) -> None:
@@ -118,6 +93,32 @@ def figure_noise(cfg: Cfg, noise: Inputs, shown: Face, paths: Outputs) -> None:
     draw_curves(panels[0], frame, x="sigma", y="accuracy", arm="arm")
     panels[0].set(xlabel="standard deviation of the noise (normalised images)", ylabel="test accuracy [%]")
     save_figure(figure, frame, paths)
+
+
+FIGURES: Figures = {
+    "figure-hardness": figure_hardness,
+    "figure-complexity": figure_complexity,
+    "figure-trajectory": figure_trajectory,
+    "figure-noise": figure_noise,
+}
+
+
+@stage
+def figures(
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    searches: Inputs,
+    teachers: Inputs,
+    noise: Inputs,
+    landscapes: Inputs,
+    figures: Outputs,
+) -> None:
+    """All figures, each with the CSV behind it."""
+    found = read_arms(cfg, arms, searches)
+    write_figures(FIGURES, figures, cfg=cfg, arms=found, teacher=read_teacher(teachers), noise=noise,
+                  landscapes=landscapes, shown=face_of(cfg, found))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tenfold.files import read_json, write_json
-from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
-from tenfold.measure.statistics import summary
+from tenfold.files import read_json
+from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
 from tenfold.papers.rco.results import (
     Arm,
     Arms,
@@ -22,43 +22,21 @@ from tenfold.papers.rco.results import (
 )
 from tenfold.report.arms import face_of, minus
 from tenfold.report.face import Data, Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, write_table
+from tenfold.report.tables import (
+    Cell,
+    Column,
+    Published,
+    Row,
+    Table,
+    Tables,
+    untrained,
+    write_metrics,
+    write_tables,
+)
 
 WITHDRAWN = "cannot be reproduced: the datasets were withdrawn"
 
 ACCURACY = Column("accuracy", "top-1 [%]", ".2f")
-
-
-@stage
-def tables(
-    cfg: Cfg,
-    job: Job,
-    *,
-    arms: Inputs,
-    searches: Inputs,
-    teachers: Inputs,
-    faces: Inputs,
-    all_arms: Outputs,
-    early: Outputs,
-    methods: Outputs,
-    one_stage: Outputs,
-    strategies: Outputs,
-    sweep: Outputs,
-    face: Outputs,
-    metrics: Output,
-) -> None:
-    """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    found, teacher = read_arms(cfg, arms, searches), read_teacher(teachers)
-    shown = face_of(cfg, found)
-    write_table(table_arms(cfg, found, teacher, shown), all_arms)
-    write_table(table_early(cfg, found, teacher, shown), early)
-    write_table(table_methods(cfg, found, shown), methods)
-    write_table(table_one_stage(cfg, found, shown), one_stage)
-    write_table(table_strategies(cfg, found, shown), strategies)
-    write_table(table_sweep(cfg, found, shown), sweep)
-    write_table(table_faces(cfg, faces, shown), face)
-    write_json(metrics, metrics_of(found))
-    job.say(f"{len(found)} arms in 7 tables")
 
 
 def control_cells(arms: Arms, arm: Arm) -> dict[str, Cell]:
@@ -272,7 +250,7 @@ FACE_ARMS = {
 }
 
 
-def table_faces(cfg: Cfg, paths: Sequence[Path], shown: Face) -> Table:
+def table_faces(cfg: Cfg, faces: Sequence[Path], shown: Face) -> Table:
     """The paper's face experiment, which cannot be made again, and the toy that shows its idea."""
     toy = Data("ORL open-set toy")
     published = Published(cfg["published"]["megaface"]["rank1"], cfg["published"]["megaface"]["source"])
@@ -280,10 +258,10 @@ def table_faces(cfg: Cfg, paths: Sequence[Path], shown: Face) -> Table:
         Row(("MegaFace, 1 M distractors", "RCO, student of 0.8 M parameters"),
             {"megaface": Cell(exact=WITHDRAWN, published=published), "rank1": Cell(exact="-")})
     ]  # fmt: skip
-    contents = [read_json(path)["rows"] for path in paths]
+    contents = [read_json(path)["rows"] for path in faces]
     for arm, title in FACE_ARMS.items():
         values = {row["seed"]: 100 * row["rank1"] for content in contents for row in content if row["arm"] == arm}
-        files = [path.as_posix() for path in paths] if values else []
+        files = [path.as_posix() for path in faces] if values else []
         cells = {"megaface": Cell(exact="-"), "rank1": Cell(values, files=files)}
         rows.append(Row(("ORL open-set toy", title), cells))
     return Table(
@@ -302,15 +280,57 @@ def table_faces(cfg: Cfg, paths: Sequence[Path], shown: Face) -> Table:
     )
 
 
-def metrics_of(arms: Arms) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Arm -> metric -> mean, sd and n."""
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
-    for (student, name), arm in arms.items():
-        values = {"accuracy": arm.accuracy, "kl_train": arm.of("kl_train"), "kl_held_out": arm.of("kl_held_out")}
-        for metric, by_seed in values.items():
-            over = summary(list(by_seed.values()))
-            found.setdefault(f"{student}/{name}", {})[metric] = {"mean": over.mean, "sd": over.sd, "n": over.n}
-    return found
+def table_cost(cfg: Cfg, costs: list[dict[str, Any]]) -> Table:
+    """Parameters and MACs of teachers and students."""
+    return Table(
+        "Parameters and MACs of teachers and students",
+        untrained(cfg["edition"]),
+        ("net", "classes"),
+        (Column("params", "parameters", ",d"), Column("macs", "MACs at 32 x 32", ",d")),
+        [
+            Row((row["title"], row["classes"]), {name: Cell(exact=row[name]) for name in ("params", "macs")})
+            for row in costs
+        ],
+        ("Multiply-adds of convolutions and linear layers, one each; parameters include BatchNorm's.",),
+    )
+
+
+TABLES: Tables = {
+    "table-arms": table_arms,
+    "table-early": table_early,
+    "table-methods": table_methods,
+    "table-one-stage": table_one_stage,
+    "table-strategies": table_strategies,
+    "table-sweep": table_sweep,
+    "table-faces": table_faces,
+    "table-cost": table_cost,
+}
+
+
+@stage
+def tables(
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    searches: Inputs,
+    teachers: Inputs,
+    faces: Inputs,
+    counted: Input,
+    tables: Outputs,
+    metrics: Output,
+) -> None:
+    """All tables, and ``metrics.json``."""
+    found = read_arms(cfg, arms, searches)
+    write_tables(TABLES, tables, cfg=cfg, arms=found, teacher=read_teacher(teachers), faces=faces,
+                 costs=read_json(counted), shown=face_of(cfg, found))  # fmt: skip
+    write_metrics(metrics, {
+        f"{student}/{name}": {
+            "accuracy": arm.accuracy, "kl_train": arm.of("kl_train"), "kl_held_out": arm.of("kl_held_out")
+        }
+        for (student, name), arm in found.items()
+    })  # fmt: skip
+    job.say(f"{len(found)} arms")
 
 
 if __name__ == "__main__":

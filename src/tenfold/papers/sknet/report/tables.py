@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.measure.statistics import summary
 from tenfold.papers.sknet.results import (
     MINI,
     Arm,
@@ -21,7 +19,17 @@ from tenfold.papers.sknet.results import (
 )
 from tenfold.report.arms import face_of, files_of, minus
 from tenfold.report.face import COUNTED, Data, Face
-from tenfold.report.tables import Cell, Column, Published, Row, Table, untrained, write_table
+from tenfold.report.tables import (
+    Cell,
+    Column,
+    Published,
+    Row,
+    Table,
+    Tables,
+    untrained,
+    write_metrics,
+    write_tables,
+)
 
 IMAGENET = Data("imagenet")
 
@@ -34,42 +42,6 @@ OF_COUNTS = (
     "paper's multiply-adds also hold BatchNorm, ReLU and pooling, so they are up to 0.03 G larger; its parameters are "
     "up to 0.25 M larger than those of the nets that it describes, and why it does not say."
 )
-
-
-@stage
-def tables(
-    cfg: Cfg,
-    job: Job,
-    *,
-    arms: Inputs,
-    attention: Inputs,
-    counts: Input,
-    all_arms: Outputs,
-    kernels: Outputs,
-    equal_cost: Outputs,
-    second_branch: Outputs,
-    imagenet: Outputs,
-    light: Outputs,
-    cifar: Outputs,
-    units: Outputs,
-    cost: Outputs,
-    metrics: Output,
-) -> None:
-    """All tables, and ``metrics.json`` (arm -> metric -> mean, sd, n)."""
-    found, counted, read = read_arms(cfg, arms), read_counts(counts), read_attention(attention)
-    shown = face_of(cfg, found)
-    of_paper = untrained(shown.edition) if main_net(cfg) == MINI else shown
-    write_table(table_arms(cfg, found, shown), all_arms)
-    write_table(table_kernels(cfg, found, counted, shown), kernels)
-    write_table(table_equal_cost(cfg, found, counted, shown), equal_cost)
-    write_table(table_second_branch(cfg, found, counted, shown), second_branch)
-    write_table(table_imagenet(cfg, found, counted, of_paper), imagenet)
-    write_table(table_light(cfg, found, counted, of_paper), light)
-    write_table(table_cifar(cfg, found, counted, of_paper), cifar)
-    write_table(table_attention(cfg, read, shown), units)
-    write_table(table_cost(counted, shown), cost)
-    write_json(metrics, metrics_of(found))
-    job.say(f"{len(found)} arms in 9 tables")
 
 
 # Cells ------------------------------------------------------------------------------------------------------------
@@ -225,7 +197,7 @@ def table_second_branch(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Ta
     return beside_imagenet(cfg, arms, counts, shown, "second_branch", title, "second branch", notes)
 
 
-def table_imagenet(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
+def table_imagenet(cfg: Cfg, arms: Arms, counts: Counts, of_paper: Face) -> Table:
     """The paper's Table 2."""
     published = cfg["published"]["imagenet"]
     rows = []
@@ -240,7 +212,7 @@ def table_imagenet(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
         rows.append(Row((row["title"],), cells))
     return Table(
         "ImageNet (Table 2)",
-        shown,
+        of_paper,
         ("net",),
         (
             PARAMS,
@@ -257,7 +229,7 @@ def table_imagenet(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
     )
 
 
-def table_light(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
+def table_light(cfg: Cfg, arms: Arms, counts: Counts, of_paper: Face) -> Table:
     """The paper's Table 4."""
     published = cfg["published"]["light"]
     rows = []
@@ -272,7 +244,7 @@ def table_light(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
         rows.append(Row((row["title"],), cells))
     return Table(
         "Light nets on ImageNet (Table 4)",
-        shown,
+        of_paper,
         ("net",),
         (PARAMS, Column("mflops", "multiply-adds [M]", ".2f", COUNTED), ERROR),
         rows,
@@ -284,7 +256,7 @@ def table_light(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
     )
 
 
-def table_cifar(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
+def table_cifar(cfg: Cfg, arms: Arms, counts: Counts, of_paper: Face) -> Table:
     """The paper's Table 5."""
     published, names = cfg["published"]["cifar"], ("cifar-10", "cifar-100")
     rows = []
@@ -299,7 +271,7 @@ def table_cifar(cfg: Cfg, arms: Arms, counts: Counts, shown: Face) -> Table:
         rows.append(Row((row["title"],), cells))
     return Table(
         "CIFAR (Table 5)",
-        shown,
+        of_paper,
         ("net",),
         (PARAMS, GFLOPS, *(Column(name, f"{name.upper()}: top-1 error [%]", ".2f", Data(name)) for name in names)),
         rows,
@@ -369,14 +341,33 @@ def table_cost(counts: Counts, shown: Face) -> Table:
     )
 
 
-def metrics_of(arms: Arms) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Arm -> metric -> mean, sd and n."""
-    found: dict[str, dict[str, dict[str, float | None]]] = {}
-    for arm in arms.values():
-        for metric, values in {"error": arm.error, "cross_entropy": arm.of("cross_entropy")}.items():
-            over = summary(list(values.values()))
-            found.setdefault(arm.title, {})[metric] = {"mean": over.mean, "sd": over.sd, "n": over.n}
-    return found
+TABLES: Tables = {
+    "table-arms": table_arms,
+    "table-kernels": table_kernels,
+    "table-equal-cost": table_equal_cost,
+    "table-second-branch": table_second_branch,
+    "table-imagenet": table_imagenet,
+    "table-light": table_light,
+    "table-cifar": table_cifar,
+    "table-attention": table_attention,
+    "table-cost": table_cost,
+}
+
+
+@stage
+def tables(
+    cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, counts: Input, tables: Outputs, metrics: Output
+) -> None:
+    """All tables, and ``metrics.json``."""
+    found = read_arms(cfg, arms)
+    shown = face_of(cfg, found)
+    of_paper = untrained(shown.edition) if main_net(cfg) == MINI else shown
+    write_tables(TABLES, tables, cfg=cfg, arms=found, read=read_attention(attention), counts=read_counts(counts),
+                 shown=shown, of_paper=of_paper)  # fmt: skip
+    write_metrics(metrics, {
+        arm.title: {"error": arm.error, "cross_entropy": arm.of("cross_entropy")} for arm in found.values()
+    })  # fmt: skip
+    job.say(f"{len(found)} arms")
 
 
 if __name__ == "__main__":
