@@ -28,7 +28,8 @@ TABLE_FORMS = ("csv", "md", "tex", "cells.json")
 FIGURE_FORMS = ("png", "pdf", "csv")
 FORMS = {"tables": TABLE_FORMS, "figures": FIGURE_FORMS}
 SHOWN = {"tables": ".csv", "figures": ".png"}  # what Snakemake's report shows
-REPORTED = {"costs", "tables", "figures", "claims"}  # outputs of the stages whose rules are the same for all papers
+# Outputs of the stages whose rules are the same for all papers.
+REPORTED = {"costs", "counts", "tables", "figures", "claims"}
 
 Wildcards = Any
 Cfg = dict[str, Any]

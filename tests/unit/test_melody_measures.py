@@ -28,7 +28,7 @@ from tenfold.papers.melody.measures import (
     same_rhythm,
     self_similarity,
 )
-from tenfold.papers.melody.results import vote_test
+from tenfold.papers.melody.report.results import vote_test
 from tenfold.papers.melody.tunes import twinkle
 
 C, D, E, G = 14, 16, 18, 21  # classes of C4 = MIDI 60 and above

@@ -15,8 +15,8 @@ from tenfold import config
 from tenfold.errors import UserError
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
-from tenfold.papers.melody import composed, measure, measures, results, verdicts
-from tenfold.papers.melody.report import figures, scores, tables
+from tenfold.papers.melody import composed, measure, measures
+from tenfold.papers.melody.report import figures, results, scores, tables, verdicts
 from tenfold.workflow import TABLE_FORMS
 
 from ..listed_files import only
@@ -192,7 +192,7 @@ def test_ablations_say_what_differs(made: dict[str, Any], tmp_path: Path) -> Non
     files = made["cfg"]["files"] | {"models": [*made["cfg"]["files"]["models"], *names]}
     wider = made | {"models": [*made["models"], *more], "cfg": made["cfg"] | {"files": files}}
     make_tables(wider, tmp_path / "out")
-    assert [(row["model"], row["what differs"]) for row in rows_of(tmp_path / "out/ablations.csv")] == [
+    assert [(row["model"], row["what differs"]) for row in rows_of(tmp_path / "out/table-ablations.csv")] == [
         ("HRNN-1L", "-"), ("HRNN-1L", "as many parameters as 3L"), ("HRNN-2L", "-"), ("HRNN-3L", "-"),
         ("HRNN-3L", "50 bar profiles, not 16"), ("HRNN-3L", "new"),
     ]  # fmt: skip
@@ -245,8 +245,8 @@ def test_the_votes_are_the_papers_and_ours_need_listeners(tabled: Path) -> None:
 
 def test_models_that_were_not_trained_have_no_row(made: dict[str, Any], tmp_path: Path) -> None:
     make_tables(one_model(made), tmp_path)
-    assert [row["model"] for row in rows_of(tmp_path / "likelihood.csv")] == ["HRNN-1L"]
-    assert rows_of(tmp_path / "guidance.csv") == []
+    assert [row["model"] for row in rows_of(tmp_path / "table-likelihood.csv")] == ["HRNN-1L"]
+    assert rows_of(tmp_path / "table-guidance.csv") == []
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["1L"]["joint nll"]["n"] == 5
     assert set(metrics) == {"1L", "1L/sample", "real/held-out"}

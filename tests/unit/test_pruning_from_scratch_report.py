@@ -14,8 +14,8 @@ import pytest
 
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
-from tenfold.papers.pruning_from_scratch import grid, results, verdicts
-from tenfold.papers.pruning_from_scratch.report import figures, tables
+from tenfold.papers.pruning_from_scratch import grid
+from tenfold.papers.pruning_from_scratch.report import figures, results, tables, verdicts
 from tenfold.workflow import House, Paper, seeds_of
 
 NET = "resnet20-c8"

@@ -13,8 +13,8 @@ import pytest
 
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
-from tenfold.papers.rco import grid, results, verdicts
-from tenfold.papers.rco.report import figures, tables
+from tenfold.papers.rco import grid
+from tenfold.papers.rco.report import figures, results, tables, verdicts
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, House, Paper, seeds_of
 
 from ..listed_files import only

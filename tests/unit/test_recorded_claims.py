@@ -21,17 +21,6 @@ from tenfold.workflow import House
 ROOT = Path(__file__).parents[2]
 RECORDED = sorted(path.parent.relative_to(ROOT / "results") for path in ROOT.glob("results/*/*/claims.json"))
 
-# What each paper's `claims` reads: a function of its grid that lists the files, or the one file itself.
-READ = {
-    "melody": {"models": "models", "measures": "measures"},
-    "pruning-from-scratch": {"arms": "metrics", "structures": "structures", "searches": "searches"},
-    "rco": {"arms": "metrics", "searches": "searches", "teachers": "teachers", "noise": "noise"},
-    "sge": {"arms": "metrics", "statistics": "statistics", "counted": "costs.json"},
-    "sknet": {"arms": "metrics", "attention": "attention", "counts": "counts.json"},
-    "variance-shift": {"metrics": "metrics", "probes": "probes", "weight_stats": "weight_stats",
-                       "theory": "theory.json"},
-}  # fmt: skip
-
 
 def object_of(md5: str) -> Path:
     """Where DVC's remote in the repository has the bytes of this checksum."""
@@ -55,9 +44,10 @@ def decided_again(edition: str, slug: str, folder: Path) -> bytes:
     paper, stored, named = House({}).paper(slug), kept(edition, slug), 0
     at = SimpleNamespace(edition=edition)
     inputs: dict[str, Any] = {}
-    for parameter, source in READ[slug].items():
-        one = source.endswith(".json")
-        recorded = [f"runs/{edition}/{slug}/{source}"] if one else paper.files(source)(at)
+    report = paper.reports[f"{paper.name}_claims"]
+    for parameter, files in report.inputs.items():
+        one = isinstance(files, str)
+        recorded = [files.format(edition=edition)] if isinstance(files, str) else files(at)
         inputs[parameter] = []
         for path in recorded:
             named += 1
@@ -65,8 +55,8 @@ def decided_again(edition: str, slug: str, folder: Path) -> bytes:
             inputs[parameter][-1].symlink_to(stored[path])
         if one:
             (inputs[parameter],) = inputs[parameter]
-    verdicts = importlib.import_module(f"tenfold.papers.{config.package_of(slug)}.verdicts")
-    cfg = json.loads(paper.cfg("verdicts.claims")(at))
+    verdicts = importlib.import_module(f"tenfold.papers.{config.package_of(slug)}.report.verdicts")
+    cfg = json.loads(report.params["cfg"](at))
     verdicts.claims(cfg, Job(resume=folder / "resume"), **inputs, claims=folder / "claims.json")
     return (folder / "claims.json").read_bytes()
 

@@ -17,10 +17,10 @@ from tenfold.data.prepare import write_tensors
 from tenfold.errors import UserError
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
-from tenfold.papers.sge import examine, grid, imagenet, train, verdicts
+from tenfold.papers.sge import examine, grid, imagenet, train
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import build
-from tenfold.papers.sge.report import figures, tables
+from tenfold.papers.sge.report import figures, tables, verdicts
 from tenfold.papers.sge.report.draw_maps import draw_maps
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe, build_optimiser

@@ -13,9 +13,9 @@ import pytest
 
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
-from tenfold.papers.sknet import grid, results, verdicts
+from tenfold.papers.sknet import grid
 from tenfold.papers.sknet.costs import costs
-from tenfold.papers.sknet.report import figures, tables
+from tenfold.papers.sknet.report import figures, results, tables, verdicts
 from tenfold.workflow import House, seeds_of
 
 SCALES = [1.0, 1.5, 2.0]
@@ -30,7 +30,8 @@ SLOPE = {"SK_2_1": 0.01, "SK_2_2": 0.02, "SK_3_1": 0.03, "SK_3_2": 0.04, "SK_4_1
 @pytest.fixture(scope="module")
 def counts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("counts")
-    costs(grid.costs(House({}).paper("sknet").edition("real"), None), Job(resume=folder / "r"), costs=folder / "c.json")
+    cfg = grid.costs(House({}).paper("sknet").edition("real"), None)
+    costs(cfg, Job(resume=folder / "r"), counts=folder / "c.json")
     return folder / "c.json"
 
 

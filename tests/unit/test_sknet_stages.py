@@ -29,7 +29,7 @@ from tenfold.papers.sknet.imagenet import attend_photos, train_photos
 from tenfold.papers.sknet.method import attention_difference, attention_weights
 from tenfold.papers.sknet.nets import build_net, selective_kernels
 from tenfold.papers.sknet.report import illustrate
-from tenfold.papers.sknet.results import Attention, read_attention
+from tenfold.papers.sknet.report.results import Attention, read_attention
 from tenfold.papers.sknet.train import train
 from tenfold.training.compute import Compute
 from tenfold.workflow import Edition, House

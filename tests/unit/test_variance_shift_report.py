@@ -16,8 +16,8 @@ from tenfold import config
 from tenfold.errors import UserError
 from tenfold.files import read_json, write_json, write_text
 from tenfold.launcher import Job
-from tenfold.papers.variance_shift import costs, grid, results, verdicts
-from tenfold.papers.variance_shift.report import figures, tables
+from tenfold.papers.variance_shift import costs, grid
+from tenfold.papers.variance_shift.report import figures, results, tables, verdicts
 from tenfold.report.arms import face_of
 from tenfold.report.tables import write_table
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, House

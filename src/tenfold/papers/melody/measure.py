@@ -31,7 +31,7 @@ from tenfold.papers.melody.measures import (
 )
 from tenfold.papers.melody.mgeval import compare_sets, features_of, mean_overlap
 from tenfold.papers.melody.profiles import Floats
-from tenfold.papers.melody.results import FREE, TUNE, read_centres
+from tenfold.papers.melody.report.results import FREE, TUNE, read_centres
 from tenfold.papers.melody.tunes import twinkle
 
 

@@ -14,13 +14,13 @@ def net_cost(net: Cfg, pixels: int) -> Cost:
 
 
 @stage
-def costs(cfg: Cfg, job: Job, *, costs: Output) -> None:
+def costs(cfg: Cfg, job: Job, *, counts: Output) -> None:
     """For each net and arm (``imagenet-50/k3``) its ``params`` and ``macs``; equal to the digit wherever it is made."""
     found = {}
     for name, entry in cfg["nets"].items():
         counted = net_cost(entry["net"], entry["pixels"])
         found[name] = {"params": counted.params, "macs": counted.macs}
-    write_json(costs, found)
+    write_json(counts, found)
     job.say(f"{len(found)} nets")
 
 

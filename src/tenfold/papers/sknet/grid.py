@@ -79,7 +79,7 @@ def sample_weights(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return [f"{edition.runs}/weights/{net}/{arm}/{of_net(edition, net).seed_groups[0]}.safetensors"]
 
 
-RESULTS = {"arms": metrics, "attention": attention, "counts": "costs.json"}
+RESULTS = {"arms": metrics, "attention": attention, "counts": "counts.json"}
 
 # What each job's result depends on ----------------------------------------------------------------
 

@@ -11,8 +11,7 @@ import pandas as pd
 
 from tenfold.data.melodies import BAR, BEAT, FIRST_NOTE, LOWEST, NO_EVENT, NOTE_OFF, Events
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
-from tenfold.papers.melody.report.scores import draw_roll, one_seed, pitch_name
-from tenfold.papers.melody.results import (
+from tenfold.papers.melody.report.results import (
     CORPUS,
     REAL,
     VARIANTS,
@@ -25,6 +24,7 @@ from tenfold.papers.melody.results import (
     read_profiles,
     title_of,
 )
+from tenfold.papers.melody.report.scores import draw_roll, one_seed, pitch_name
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import (

@@ -22,7 +22,7 @@ from tenfold.measure.statistics import mean_interval
 from tenfold.papers.melody.composed import read_composed
 from tenfold.papers.melody.measures import notes_of
 from tenfold.papers.melody.report.page import page_html
-from tenfold.papers.melody.results import FREE, title_of, vote_test
+from tenfold.papers.melody.report.results import FREE, title_of, vote_test
 from tenfold.report.arms import data_of, each_of
 from tenfold.report.tables import write_csv
 

@@ -17,7 +17,7 @@ from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.melody.composed import Composed, read_composed
 from tenfold.papers.melody.measures import notes_of, profiles_of, rhythm
 from tenfold.papers.melody.profiles import Floats
-from tenfold.papers.melody.results import (
+from tenfold.papers.melody.report.results import (
     FREE,
     TUNE,
     condition_title,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
-from tenfold.papers.melody.results import (
+from tenfold.papers.melody.report.results import (
     CODINGS,
     CORPUS,
     REAL,

@@ -7,8 +7,8 @@ import pandas as pd
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
+from tenfold.papers.pruning_from_scratch.report.results import Arms, Structures, alike, read_arms, read_structures
 from tenfold.papers.pruning_from_scratch.report.tables import percent
-from tenfold.papers.pruning_from_scratch.results import Arms, Structures, alike, read_arms, read_structures
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import Figures, draw_lines, draw_matrix, draw_points, new_figure, save_figure, write_figures

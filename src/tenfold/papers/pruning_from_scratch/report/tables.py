@@ -8,7 +8,7 @@ from typing import Any
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
-from tenfold.papers.pruning_from_scratch.results import (
+from tenfold.papers.pruning_from_scratch.report.results import (
     Arm,
     Arms,
     Search,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
-from tenfold.papers.rco.results import (
+from tenfold.papers.rco.report.results import (
     Arms,
     Teacher,
     early_arms,

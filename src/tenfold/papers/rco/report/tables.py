@@ -8,7 +8,7 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.papers.rco.results import (
+from tenfold.papers.rco.report.results import (
     Arm,
     Arms,
     Teacher,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.sge.grid import first_net
-from tenfold.papers.sge.results import Statistics, group_arms, read_arms, read_statistics
+from tenfold.papers.sge.report.results import Statistics, group_arms, read_arms, read_statistics
 from tenfold.report.arms import Arms, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import HATCHES, LINES, PALETTE, Figures, draw_lines, new_figure, save_figure, write_figures

@@ -7,7 +7,7 @@ from typing import Any
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
 from tenfold.papers.sge.grid import first_net
-from tenfold.papers.sge.results import (
+from tenfold.papers.sge.report.results import (
     NAMES,
     NETS,
     Statistics,

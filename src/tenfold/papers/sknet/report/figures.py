@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
-from tenfold.papers.sknet.results import Arms, Attention, main_net, read_arms, read_attention
+from tenfold.papers.sknet.report.results import Arms, Attention, main_net, read_arms, read_attention
 from tenfold.report.arms import face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.papers.sknet.results import (
+from tenfold.papers.sknet.report.results import (
     MINI,
     Arm,
     Arms,

@@ -13,7 +13,7 @@ import pandas as pd
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.measure.statistics import summary
-from tenfold.papers.variance_shift.results import (
+from tenfold.papers.variance_shift.report.results import (
     Arms,
     Place,
     Weights,

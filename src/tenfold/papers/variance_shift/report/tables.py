@@ -7,7 +7,7 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.papers.variance_shift.results import (
+from tenfold.papers.variance_shift.report.results import (
     Arm,
     Arms,
     Place,

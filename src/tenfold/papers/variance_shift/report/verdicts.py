@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.variance_shift.results import (
+from tenfold.papers.variance_shift.report.results import (
     Arm,
     Arms,
     Place,

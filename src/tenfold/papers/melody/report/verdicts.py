@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, main, stage
-from tenfold.papers.melody.results import (
+from tenfold.papers.melody.report.results import (
     FREE,
     TUNE,
     Measured,

@@ -8,8 +8,7 @@ from statistics import mean
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, main, stage
 from tenfold.papers.rco.grid import MOST, largest_m
-from tenfold.papers.rco.report.tables import strategy_arm
-from tenfold.papers.rco.results import (
+from tenfold.papers.rco.report.results import (
     Arms,
     Teacher,
     control_of,
@@ -20,6 +19,7 @@ from tenfold.papers.rco.results import (
     read_noise,
     read_teacher,
 )
+from tenfold.papers.rco.report.tables import strategy_arm
 from tenfold.report.arms import BySeed, face_of, minus
 from tenfold.report.evidence import Evidence, NetArms, Paired, by_net, gather
 from tenfold.report.words import conclude

@@ -7,7 +7,7 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.sge.results import NAMES, NETS, Statistics, group_arms, read_arms, read_statistics
+from tenfold.papers.sge.report.results import NAMES, NETS, Statistics, group_arms, read_arms, read_statistics
 from tenfold.report.arms import Arms, face_of
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, main, stage
 from tenfold.papers.pruning_from_scratch.grid import RANDOM_INIT
-from tenfold.papers.pruning_from_scratch.report.tables import percent
-from tenfold.papers.pruning_from_scratch.results import (
+from tenfold.papers.pruning_from_scratch.report.results import (
     Arms,
     Search,
     Structures,
@@ -14,6 +13,7 @@ from tenfold.papers.pruning_from_scratch.results import (
     read_searches,
     read_structures,
 )
+from tenfold.papers.pruning_from_scratch.report.tables import percent
 from tenfold.report.arms import face_of
 from tenfold.report.evidence import Check, Evidence, Groups, NetArms, Paired, gather
 from tenfold.report.words import conclude

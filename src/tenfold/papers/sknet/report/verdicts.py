@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.sknet.results import Arms, Attention, Counts, read_arms, read_attention, read_counts
+from tenfold.papers.sknet.report.results import Arms, Attention, Counts, read_arms, read_attention, read_counts
 from tenfold.report.arms import face_of
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
