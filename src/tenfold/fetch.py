@@ -67,6 +67,28 @@ def fetch(dataset: Dataset, job: Job) -> Files:
     return files
 
 
+def folder_of(dataset: Dataset, holds: str = "") -> Path:
+    """The folder of a dataset that is brought by hand: below ``data/raw/``, or in the mirror.
+
+    Args:
+        dataset: what the registry says of it.
+        holds: a pattern of files, one of which at least must be in the folder.
+
+    Raises:
+        UserError: it is in neither; one line that says what it needs.
+    """
+    name, mirror = dataset.name, os.environ.get(MIRROR)
+    places = [RAW / name, *([Path(mirror) / name] if mirror else [])]
+    for place in places:
+        if place.is_dir() and (not holds or any(place.glob(holds))):
+            return place
+    publisher = f" ({dataset.homepage})" if dataset.homepage else ""
+    raise UserError(
+        f"{name} is not here (looked in {', '.join(map(str, places))}). It needs {dataset.access}{publisher}: put it "
+        f"into {RAW / name}/, or set {MIRROR} to a folder that has {name}/"
+    )
+
+
 def _sources(archive: Archive, cache: Path, job: Job) -> Iterator[Callable[[], Files]]:
     yield lambda: _from_folder(cache, archive, cache, job)
     mirror = os.environ.get(MIRROR)

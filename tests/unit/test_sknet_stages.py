@@ -213,11 +213,19 @@ def test_the_same_on_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert set(found.rows["SK_2_1"][2.0][0]["classes"]) == {"0", "1", "2"}
 
 
-def test_photographs_that_are_not_here_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def illustrated() -> dict[str, Any]:
+    return CFG | {"edition": "small", "seed": 1, "trained_on": "shapes", "net": {**NET, "classes": 10}}
+
+
+def test_photographs_that_are_not_here_are_one_line(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TENFOLD_MIRROR", str(tmp_path / "mirror"))
     with pytest.raises(UserError, match=r"imagenet-sample is not here \(looked in data/raw/.*set TENFOLD_MIRROR") as e:
-        illustrate.photographs()
+        illustrate.illustrate(
+            illustrated(), Job(resume=tmp_path / "r"), weights=[trained / FILES["weights"]], figure=[]
+        )
     assert "\n" not in str(e.value)
 
 
@@ -230,9 +238,10 @@ def test_an_illustration_shows_two_photographs_and_the_mean_of_all(
         (folder / f"{name}.jpg").write_bytes(photo(number, number))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TENFOLD_MIRROR", raising=False)
-    cfg = CFG | {"edition": "small", "seed": 1, "trained_on": "shapes", "net": {**NET, "classes": 10}}
     figure = [tmp_path / "figure.png", tmp_path / "figure.csv"]
-    illustrate.illustrate(cfg, Job(resume=tmp_path / "r"), weights=[trained / FILES["weights"]], figure=figure)
+    illustrate.illustrate(
+        illustrated(), Job(resume=tmp_path / "r"), weights=[trained / FILES["weights"]], figure=figure
+    )
     rows = pd.read_csv(figure[1])
     assert list(rows["image"].unique()) == ["sea slug", "cup", "mean of 3 photographs"]
     assert len(rows) == 3 * (8 * 3 + 3 * 3)  # a curve of 8 channels, and 3 units, at 3 scales

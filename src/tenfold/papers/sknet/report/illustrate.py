@@ -5,7 +5,6 @@ An illustration for one's own eyes: the photographs are ImageNet's, so what show
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -13,18 +12,19 @@ import torch
 from torch import Tensor
 
 from tenfold.data.splits import averaged, scaling
-from tenfold.errors import UserError
+from tenfold.fetch import folder_of
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.sknet.attend import read_units, zoomed
 from tenfold.papers.sknet.nets import build_net
 from tenfold.papers.sknet.report.figures import draw_bars_with_deviation, times
+from tenfold.registry import dataset
 from tenfold.report.face import Data, Face
 from tenfold.report.figures import draw_curves, new_figure, save_figure
 from tenfold.training.compute import Compute, start
 from tenfold.training.photos import central_view
 from tenfold.weights import below, load_weights
 
-FOLDER = "imagenet-sample"
+FOLDER, PHOTOGRAPHS = "imagenet-sample", "images/*.jpg"
 SIDE = 224  # of a photograph's middle before it is shrunk to what the net was trained on
 
 
@@ -45,7 +45,7 @@ def illustrate(cfg: Cfg, job: Job, *, weights: Inputs, figure: Outputs) -> None:
     net = build_net(cfg["net"])
     net.load_state_dict(below(f"seed{cfg['seed']}", load_weights(weights[0])))
     compute.place(net)
-    files = sorted((photographs() / "images").glob("*.jpg"))
+    files = sorted(folder_of(dataset(FOLDER), PHOTOGRAPHS).glob(PHOTOGRAPHS))
     photos = torch.stack([middle(file) for file in files])
     chosen = {file.stem.partition("_")[2].replace("_", " "): photos[index : index + 1] for index, file in
               enumerate(files[:2])}  # fmt: skip
@@ -71,23 +71,6 @@ def illustrate(cfg: Cfg, job: Job, *, weights: Inputs, figure: Outputs) -> None:
         right.set(ylabel="D")
         frames += [curve, bars]
     save_figure(drawn, pd.concat(frames), figure)
-
-
-def photographs() -> Path:
-    """The folder of the photographs: below data/raw/, or in the mirror.
-
-    Raises:
-        UserError: it is in neither.
-    """
-    mirror = os.environ.get("TENFOLD_MIRROR")
-    places = [Path("data/raw") / FOLDER, *([Path(mirror) / FOLDER] if mirror else [])]
-    for place in places:
-        if any((place / "images").glob("*.jpg")):
-            return place
-    raise UserError(
-        f"{FOLDER} is not here (looked in {', '.join(map(str, places))}): put photographs <wnid>_<name>.jpg into "
-        f"data/raw/{FOLDER}/images/, or set TENFOLD_MIRROR to a folder that has {FOLDER}/"
-    )
 
 
 def middle(file: Path) -> Tensor:
