@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tenfold.papers.sge.method import SpatialGroupEnhance, spatial_group_enhance
+from tenfold.papers.sge.fast import FastSpatialGroupEnhance
+from tenfold.papers.sge.method import spatial_group_enhance
 
 ROUNDS = 9
 TRAINING = torch.bfloat16, torch.channels_last  # as Tenfold trains
@@ -44,7 +45,7 @@ class Case:
 
 def sge(groups: int) -> Callable[[], nn.Module]:
     """SGE with gammas that are not 0."""
-    return lambda: SpatialGroupEnhance(groups, gamma=0.3)
+    return lambda: FastSpatialGroupEnhance(groups, gamma=0.3)
 
 
 def plain_sge(module: nn.Module) -> Forward:

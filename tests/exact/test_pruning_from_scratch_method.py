@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tenfold.errors import UserError
 from tenfold.measure.cost import WITH_AVERAGE_POOLS, cost
 from tenfold.nets.build import build
 from tenfold.nets.layers import PrunableNet
@@ -190,7 +189,7 @@ def test_gates_under_autocast_keep_the_lower_precision() -> None:
     ],
 )
 def test_an_unsuitable_net_is_refused_in_one_line(layers: list[str], parts: list[str]) -> None:
-    with pytest.raises(UserError) as error:
+    with pytest.raises(ValueError, match="layer") as error:
         method.GatedNet(small_net(), layers)
     assert "\n" not in str(error.value)
     assert [part for part in parts if part not in str(error.value)] == []
@@ -450,12 +449,12 @@ def test_a_budget_out_of_reach_ends_after_ten_steps_and_says_so() -> None:
 @pytest.mark.parametrize("p", [0, 1, -0.5, 1.5, float("nan")])
 def test_a_budget_outside_0_and_1_is_refused(p: float) -> None:
     for search in (method.threshold_search, method.nearest_reachable):
-        with pytest.raises(UserError, match="between 0 and 1"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
             search(torch.ones(4), [2, 2], chain_macs, 100, p)
 
 
 def test_sizes_must_fit_the_gates() -> None:
-    with pytest.raises(UserError, match="5 gates do not fit layers of 4 channels"):
+    with pytest.raises(ValueError, match="5 gates do not fit layers of 4 channels"):
         method.threshold_search(torch.ones(5), [2, 2], chain_macs, 100, 0.5)
 
 

@@ -13,6 +13,7 @@ from tenfold.attention.selective_branches import SelectiveBranches
 from tenfold.errors import UserError
 from tenfold.measure.cost import cost
 from tenfold.papers.sge.costs import OFFICIAL, of_backbone, of_classifier
+from tenfold.papers.sge.fast import FastSpatialGroupEnhance
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import branch_end, build, channels_of, stage_ends
 
@@ -76,7 +77,7 @@ def test_one_sge_in_every_block_behind_its_last_batchnorm(name: str, blocks: int
     assert len(modules) == blocks
     for block in net.get_submodule("blocks").children():
         assert [type(part) for part in branch_end(block).children()] == [
-            nn.Conv2d, nn.BatchNorm2d, SpatialGroupEnhance,
+            nn.Conv2d, nn.BatchNorm2d, FastSpatialGroupEnhance,
         ]  # fmt: skip
 
 
@@ -92,6 +93,11 @@ def test_selective_branches_and_bam_stand_where_the_official_code_puts_them() ->
     ]
     assert [index for index, _ in found] == [2, 6, 12]
     assert all(isinstance(block[1], BottleneckAttention) for _, block in found)
+
+
+def test_groups_that_do_not_divide_the_channels_are_a_users_mistake() -> None:
+    with pytest.raises(UserError, match=r"16 channels do not divide into 5 groups.*sge\.yaml"):
+        build({"family": "resnet_small", "name": "resnet8", "width": 16, "attention": {"kind": "sge", "groups": 5}})
 
 
 def test_operations_are_counted_by_hand_on_a_small_net() -> None:

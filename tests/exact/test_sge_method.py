@@ -1,4 +1,4 @@
-"""What the SGE paper and its official code promise of the module, and that the fast form is the plain one."""
+"""What the SGE paper and its official code promise of the module, whether plain or with its gradient by hand."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from tenfold.errors import UserError
-from tenfold.papers.sge import method
-from tenfold.papers.sge.method import EPS, Enhance, SpatialGroupEnhance, spatial_group_enhance
+from tenfold.papers.sge.fast import FastSpatialGroupEnhance
+from tenfold.papers.sge.method import EPS, SpatialGroupEnhance
 from tenfold.training.recipe import Recipe, build_optimiser
 
 torch.set_num_threads(1)
@@ -24,12 +21,21 @@ ROOT = Path(__file__).parents[2]
 SIGMOID_OF_1 = 0.7310585786300049
 
 
+@pytest.fixture(params=[SpatialGroupEnhance, FastSpatialGroupEnhance], autouse=True)
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each promise is one of both forms."""
+    monkeypatch.setitem(globals(), "Form", request.param)
+
+
+Form = SpatialGroupEnhance
+
+
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def module(groups: int, **options: Any) -> SpatialGroupEnhance:
-    return SpatialGroupEnhance(groups, **options).double()
+    return Form(groups, **options).double()
 
 
 def trained(groups: int, **options: Any) -> SpatialGroupEnhance:
@@ -51,7 +57,7 @@ def test_it_begins_as_a_multiplication_by_sigmoid_of_1() -> None:
 
 @pytest.mark.parametrize(("groups", "channels"), [(1, 8), (4, 8), (8, 8), (64, 256)])
 def test_two_parameters_for_each_group_whatever_the_channels(groups: int, channels: int) -> None:
-    found = SpatialGroupEnhance(groups)
+    found = Form(groups)
     assert sum(parameter.numel() for parameter in found.parameters()) == 2 * groups
     assert [(name, tuple(p.shape)) for name, p in found.named_parameters()] == [
         ("weight", (1, groups, 1, 1)), ("bias", (1, groups, 1, 1)),
@@ -160,7 +166,7 @@ def test_without_normalisation_the_gate_is_of_the_similarity_itself() -> None:
 
 
 def test_gamma_and_beta_are_decayed_by_the_official_recipe() -> None:
-    net = SpatialGroupEnhance(4)
+    net = Form(4)
     recipe = Recipe(epochs=1, batch_size=1, lr=0.1, momentum=0.9, weight_decay=1e-4)
     optimiser = build_optimiser(recipe, net)
     (net.weight.sum() * 0 + net.bias.sum() * 0).backward()
@@ -169,90 +175,8 @@ def test_gamma_and_beta_are_decayed_by_the_official_recipe() -> None:
 
 
 def test_channels_that_do_not_divide_are_refused_in_one_line() -> None:
-    with pytest.raises(UserError, match="12 channels do not divide into 8 groups"):
-        SpatialGroupEnhance(8)(torch.zeros(1, 12, 2, 2))
-
-
-# The fast form ----------------------------------------------------------------------------------------------------
-
-
-def gradients(function: Any, maps: Tensor, net: SpatialGroupEnhance, unbiased: bool) -> list[Tensor]:
-    maps = maps.detach().requires_grad_()
-    weight, bias = (parameter.detach().requires_grad_() for parameter in (net.weight, net.bias))
-    out = function(maps, weight, bias, unbiased)
-    upstream = drawn(*out.shape, seed=5).to(out.dtype)
-    return [out.detach(), *torch.autograd.grad(out, (maps, weight, bias), upstream)]
-
-
-def plain(maps: Tensor, weight: Tensor, bias: Tensor, unbiased: bool) -> Tensor:
-    return spatial_group_enhance(maps, weight, bias, unbiased=unbiased)
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    batch=st.integers(1, 5), groups=st.sampled_from([1, 2, 4]), members=st.integers(1, 3), height=st.integers(1, 4),
-    width=st.integers(2, 4), unbiased=st.booleans(), last=st.booleans(), piece=st.sampled_from([1, 40, 2**18]),
-)  # fmt: skip
-def test_the_fast_form_is_the_plain_one(
-    batch: int, groups: int, members: int, height: int, width: int, unbiased: bool, last: bool, piece: int
-) -> None:
-    maps = drawn(batch, groups * members, height, width)
-    if last:
-        maps = maps.contiguous(memory_format=torch.channels_last)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(method, "PIECE", piece)
-        ours = gradients(Enhance.apply, maps, trained(groups), unbiased)
-    for fast, slow in zip(ours, gradients(plain, maps, trained(groups), unbiased), strict=True):
-        assert torch.allclose(fast, slow, rtol=1e-9, atol=1e-11)
-
-
-@pytest.mark.parametrize("unbiased", [True, False])
-def test_its_gradient_is_that_of_finite_differences(unbiased: bool) -> None:
-    net = trained(3)
-    inputs = (drawn(2, 6, 3, 2).requires_grad_(), net.weight, net.bias, unbiased)
-    assert torch.autograd.gradcheck(Enhance.apply, inputs)
-
-
-@pytest.mark.parametrize("last", [False, True])
-def test_in_float32_it_is_within_rounding_of_the_plain_form(last: bool) -> None:
-    maps = drawn(4, 32, 14, 14).float()
-    maps = maps.contiguous(memory_format=torch.channels_last) if last else maps
-    net = trained(8).float()
-    for fast, slow in zip(gradients(Enhance.apply, maps, net, True), gradients(plain, maps, net, True), strict=True):
-        assert torch.allclose(fast, slow, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("last", [False, True])
-def test_repetition_gives_the_same_bits_and_the_order_of_memory_is_kept(last: bool) -> None:
-    maps = drawn(6, 32, 9, 9).float()
-    maps = maps.contiguous(memory_format=torch.channels_last) if last else maps
-    net = trained(8).float()
-    first, second = (gradients(Enhance.apply, maps, net, True) for _ in range(2))
-    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
-    form = torch.channels_last if last else torch.contiguous_format
-    assert net(maps).is_contiguous(memory_format=form)
-    other = maps.contiguous(memory_format=torch.contiguous_format)
-    assert torch.equal(net(maps), net(other)), "both orders of memory, one result"
-
-
-def test_gates_are_float32_under_autocast() -> None:
-    """Maps in bf16 come out as bf16, as near to the exact result as one rounding; a bf16 gate would be further off."""
-    maps = drawn(4, 64, 14, 14).bfloat16()
-    net = trained(8).float()
-    with torch.autocast("cpu", torch.bfloat16):
-        out = net(maps).detach()
-    exact = spatial_group_enhance(maps.double(), net.weight.double(), net.bias.double()).detach()
-    assert out.dtype == torch.bfloat16
-    error = ((out.double() - exact).abs() / exact.abs().clamp(min=1e-12)).max()
-    assert float(error) <= 2**-8 * 1.01
-
-
-def test_autocast_changes_nothing() -> None:
-    maps, net = drawn(3, 16, 8, 8).float(), trained(4).float()
-    expected = gradients(Enhance.apply, maps, net, True)
-    with torch.autocast("cpu", torch.bfloat16):
-        found = gradients(Enhance.apply, maps, net, True)
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    with pytest.raises(ValueError, match="12 channels do not divide into 8 groups"):
+        Form(8)(torch.zeros(1, 12, 2, 2))
 
 
 def test_it_begins_like_a_net_whose_branches_are_scaled() -> None:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from tenfold.errors import UserError
 from tenfold.files import read_json
 from tenfold.launcher import Job
 from tenfold.nets.build import build
@@ -214,9 +213,9 @@ def test_noise_changes_training_only_and_no_names_of_weights(placement: str) -> 
 
 
 def test_wrong_places_are_refused_in_one_line() -> None:
-    with pytest.raises(UserError, match="none, a, b, uout, last"):
+    with pytest.raises(ValueError, match="none, a, b, uout, last"):
         insert_noise(build(FAMILIES["wide"]), "c", 0.5)
-    with pytest.raises(UserError, match="has no place"):
+    with pytest.raises(ValueError, match="has no place"):
         insert_noise(nn.Linear(2, 2), "a", 0.5)
 
 
@@ -290,7 +289,7 @@ def test_hooks_go_when_a_forward_pass_fails() -> None:
 
 
 def test_a_net_without_running_statistics_is_refused() -> None:
-    with pytest.raises(UserError, match="no BatchNorm with running statistics"):
+    with pytest.raises(ValueError, match="no BatchNorm with running statistics"):
         probe(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False)), [torch.randn(4, 2)])
 
 

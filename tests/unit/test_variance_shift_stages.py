@@ -266,3 +266,9 @@ def test_an_arm_that_is_no_place_is_refused_in_one_line() -> None:
     schema = Path(config.__file__).parent / "papers/variance_shift/settings.schema.yaml"
     with pytest.raises(UserError, match="c-0.5"):
         config.check(settings | {"nets": nets}, schema, "small")
+
+
+def test_a_net_without_the_place_of_an_arm_is_refused_in_one_line() -> None:
+    net = {"family": "resnet_small", "name": "resnet8", "width": 4, "classes": 10}
+    with pytest.raises(UserError, match=r"has no place for noise 'a'.*variance-shift\.yaml"):
+        noisy({"placement": "a", "rate": 0.5}, net)

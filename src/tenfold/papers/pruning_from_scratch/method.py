@@ -25,8 +25,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tenfold.errors import UserError
-
 # Gates ------------------------------------------------------------------------------------------------------------
 
 
@@ -46,16 +44,16 @@ class GatedNet(nn.Module):
         sizes: number of gates of each layer.
 
     Raises:
-        UserError: no layer named, a name twice, a name that the net lacks or that is no BatchNorm.
+        ValueError: no layer named, a name twice, a name that the net lacks or that is no BatchNorm.
     """
 
     def __init__(self, net: nn.Module, layers: Sequence[str]) -> None:
         super().__init__()
         norms = [_batch_norm(net, name) for name in layers]
         if not norms:
-            raise UserError("no prunable layer named: give the names of the BatchNorm layers to prune")
+            raise ValueError("no prunable layer named: give the names of the BatchNorm layers to prune")
         if len(set(layers)) < len(layers):
-            raise UserError(f"a prunable layer is named twice: {', '.join(layers)}")
+            raise ValueError(f"a prunable layer is named twice: {', '.join(layers)}")
         self.net = net.requires_grad_(False)
         self.sizes = [norm.num_features for norm in norms]
         self.gates = nn.Parameter(torch.ones(sum(self.sizes), device=next(net.parameters()).device))
@@ -82,9 +80,11 @@ def _batch_norm(net: nn.Module, name: str) -> _BatchNorm:
     try:
         layer = net.get_submodule(name)
     except AttributeError:
-        raise UserError(f"the net has no layer {name!r}: prunable layers are named as in net.named_modules()") from None
+        raise ValueError(
+            f"the net has no layer {name!r}: prunable layers are named as in net.named_modules()"
+        ) from None
     if not isinstance(layer, _BatchNorm):
-        raise UserError(f"layer {name!r} is {type(layer).__name__}, not a BatchNorm: gates multiply BatchNorm outputs")
+        raise ValueError(f"layer {name!r} is {type(layer).__name__}, not a BatchNorm: gates multiply BatchNorm outputs")
     return layer
 
 
@@ -200,7 +200,7 @@ def threshold_search(
         max_steps: most structures to count.
 
     Raises:
-        UserError: a budget that is not between 0 and 1, or sizes that do not add up to the number of gates.
+        ValueError: a budget that is not between 0 and 1, or sizes that do not add up to the number of gates.
     """
     at = _judge(gates, sizes, macs, standard_macs, p, tolerance)
     low, high = 0.0, 1.0
@@ -241,9 +241,9 @@ def _judge(
 ) -> Callable[[int], Structure]:
     """A function that counts the structure for one ``keep``."""
     if not 0 < p < 1:
-        raise UserError(f"budget p is {p}: it must lie between 0 and 1 (the fraction of multiply-adds to save)")
+        raise ValueError(f"budget p is {p}: it must lie between 0 and 1 (the fraction of multiply-adds to save)")
     if sum(sizes) != scores.numel():
-        raise UserError(f"{scores.numel()} gates do not fit layers of {sum(sizes)} channels in all")
+        raise ValueError(f"{scores.numel()} gates do not fit layers of {sum(sizes)} channels in all")
 
     def structure(keep: int) -> Structure:
         counts = widths_at(scores, sizes, keep)

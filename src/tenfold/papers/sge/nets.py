@@ -17,14 +17,14 @@ from tenfold.launcher import Cfg
 from tenfold.nets import build as families
 from tenfold.nets.layers import init_convs
 from tenfold.nets.resnet import Bottleneck
-from tenfold.papers.sge.method import SpatialGroupEnhance
+from tenfold.papers.sge.fast import FastSpatialGroupEnhance
 
 # Behind the last BatchNorm of each residual branch, before the shortcut is added (official code at 2864528).
 ON_BRANCHES: dict[str, Callable[..., nn.Module]] = {
     "se": SqueezeExcitation,
     "cbam": ConvolutionalBlockAttention,
     "gc": GlobalContext,
-    "sge": lambda channels, **options: SpatialGroupEnhance(**options),
+    "sge": lambda channels, **options: enhancement(channels, FastSpatialGroupEnhance(**options)),
 }
 KINDS = (*ON_BRANCHES, "bam", "sk")
 
@@ -76,6 +76,18 @@ def insert(model: nn.Module, kind: str, **options: Any) -> None:
             setattr(block, name, with_drawn_convs(branches))
     else:
         raise UserError(f"net: {kind!r} is no kind of attention; allowed: {', '.join(KINDS)}")
+
+
+def enhancement(channels: int, module: FastSpatialGroupEnhance) -> nn.Module:
+    """The module, whose groups divide the channels.
+
+    Raises:
+        UserError: they do not.
+    """
+    if channels % module.groups:
+        raise UserError(f"attention: {channels} channels do not divide into {module.groups} groups; choose a divisor "
+                        f"(config/papers/sge.yaml)")  # fmt: skip
+    return module
 
 
 def stage_ends(model: nn.Module) -> list[int]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tenfold.data.images import Images
 from tenfold.data.splits import scaling
+from tenfold.errors import UserError
 from tenfold.launcher import Cfg
 from tenfold.nets.build import build
 from tenfold.papers.variance_shift.method import insert_noise
@@ -17,8 +18,16 @@ from tenfold.training.compute import Compute
 
 
 def noisy(cfg: Cfg, net: Cfg) -> nn.Module:
-    """A fresh net with the arm's noise in it."""
-    return insert_noise(build(net), cfg["placement"], cfg["rate"])
+    """A fresh net with the arm's noise in it.
+
+    Raises:
+        UserError: the net has no such place.
+    """
+    model = build(net)
+    try:
+        return insert_noise(model, cfg["placement"], cfg["rate"])
+    except ValueError as error:
+        raise UserError(f"{error} (config/papers/variance-shift.yaml)") from None
 
 
 def views(cfg: Cfg, split: Images, batch_size: int, seed: int, compute: Compute) -> Iterator[tuple[Tensor, Tensor]]:

@@ -24,8 +24,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from tenfold.errors import UserError
-
 Net = TypeVar("Net", bound=nn.Module)
 
 # The shift as formulas ----------------------------------------------------------------------------------------------
@@ -131,15 +129,15 @@ def insert_noise(net: Net, placement: str, rate: float) -> Net:
         rate: drop ratio, or beta of Uout.
 
     Raises:
-        UserError: the placement is unknown, or the net has no such place.
+        ValueError: the placement is unknown, or the net has no such place.
     """
     if placement == "none":
         return net
     if placement not in SITES:
-        raise UserError(f"placement {placement!r} of dropout is not one of none, {', '.join(SITES)}")
+        raise ValueError(f"placement {placement!r} of dropout is not one of none, {', '.join(SITES)}")
     sites = [module for module in net.modules() if hasattr(module, SITES[placement])]
     if not sites:
-        raise UserError(f"{type(net).__name__} has no place for noise {placement!r}: no part has {SITES[placement]}")
+        raise ValueError(f"{type(net).__name__} has no place for noise {placement!r}: no part has {SITES[placement]}")
     for module in sites:
         noise = Uout(rate) if placement == "uout" else nn.Dropout(rate)
         setattr(module, SITES[placement], noise.train(module.training))
@@ -198,7 +196,7 @@ def watched(net: nn.Module, momentum: float = 0.0) -> Iterator[list[LayerShift]]
         The layers in the order in which they run first.
 
     Raises:
-        UserError: the net has no BatchNorm with running statistics.
+        ValueError: the net has no BatchNorm with running statistics.
     """
     layers: list[LayerShift] = []
     with ExitStack() as hooks:
@@ -208,7 +206,7 @@ def watched(net: nn.Module, momentum: float = 0.0) -> Iterator[list[LayerShift]]
             if isinstance(module, BATCHNORMS) and module.running_var is not None
         }
         if not names:
-            raise UserError(f"{type(net).__name__} has no BatchNorm with running statistics to compare with")
+            raise ValueError(f"{type(net).__name__} has no BatchNorm with running statistics to compare with")
         for name, module in names.items():
             hooks.callback(module.register_forward_pre_hook(_Gatherer(name, momentum, layers)).remove)
         yield layers
