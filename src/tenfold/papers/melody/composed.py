@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from tenfold.errors import UserError
-from tenfold.papers.melody.report.results import FREE
+from tenfold.papers.melody.conditions import FREE
 
 
 @dataclass(frozen=True)

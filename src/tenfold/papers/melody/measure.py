@@ -15,6 +15,7 @@ from tenfold.files import read_json, write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.papers.melody.classifier import described, tell_apart
 from tenfold.papers.melody.composed import Composed, read_composed
+from tenfold.papers.melody.conditions import FREE, TUNE
 from tenfold.papers.melody.measures import (
     LAGS,
     Shared,
@@ -30,8 +31,7 @@ from tenfold.papers.melody.measures import (
     self_similarity,
 )
 from tenfold.papers.melody.mgeval import compare_sets, features_of, mean_overlap
-from tenfold.papers.melody.profiles import Floats
-from tenfold.papers.melody.report.results import FREE, TUNE, read_centres
+from tenfold.papers.melody.profiles import Floats, read_centres
 from tenfold.papers.melody.tunes import twinkle
 
 

@@ -10,8 +10,8 @@ import mido
 from tenfold.data.melodies import BAR, BEAT, Events
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.papers.melody.composed import read_composed
+from tenfold.papers.melody.conditions import condition_title
 from tenfold.papers.melody.measures import notes_of
-from tenfold.papers.melody.report.results import condition_title
 
 TICKS = 480  # per quarter note
 STEP = TICKS // BEAT  # a sixteenth

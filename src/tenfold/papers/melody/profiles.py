@@ -7,12 +7,15 @@ no role (Sec. 3.2). The profile of a clip is the nearest centre.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import ClusterError, kmeans2
 
 from tenfold.data.melodies import BAR, BEAT, NO_EVENT, Events
+from tenfold.files import read_json
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -92,3 +95,42 @@ def bars_of_beats(beats: Indices, centres: dict[str, Floats]) -> Indices:
     """The bar profiles nearest to a hand-made sequence of beat profiles: int64 (4 bars,) -> (bars,)."""
     rhythms = np.round(centres["beat"][beats]).reshape(-1, BAR)
     return assign(rhythms, centres["bar"])
+
+
+# What was found, as it was written down -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The profiles of one seed's training pieces, for one layer.
+
+    Attributes:
+        centres: shape (profiles, steps), the commonest first.
+        counts: how many clips have each profile.
+        elbow: number of clusters -> mean distance of a clip to its centre.
+    """
+
+    centres: Floats
+    counts: Indices
+    elbow: dict[int, float]
+
+
+def read_profiles(paths: Sequence[Path]) -> dict[int, dict[str, Profiles]]:
+    """The profiles of all seeds (``profiles/<seeds>.json``): seed -> ``beat`` or ``bar`` -> profiles."""
+    return {
+        row["seed"]: {
+            layer: Profiles(
+                np.array(row[layer]["centres"], dtype=np.float64),
+                np.array(row[layer]["counts"]),
+                {point["k"]: point["distance"] for point in row[layer]["elbow"]},
+            )
+            for layer in ("beat", "bar")
+        }
+        for path in paths
+        for row in read_json(path)["rows"]
+    }
+
+
+def read_centres(paths: Sequence[Path], seed: int) -> dict[str, Floats]:
+    """The centres of one seed, ``beat`` and ``bar``."""
+    return {layer: profiles.centres for layer, profiles in read_profiles(paths)[seed].items()}

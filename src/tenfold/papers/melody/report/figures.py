@@ -11,17 +11,16 @@ import pandas as pd
 
 from tenfold.data.melodies import BAR, BEAT, FIRST_NOTE, LOWEST, NO_EVENT, NOTE_OFF, Events
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
+from tenfold.papers.melody.profiles import Profiles, read_profiles
 from tenfold.papers.melody.report.results import (
     CORPUS,
     REAL,
     VARIANTS,
     Measured,
     Measures,
-    Profiles,
     main_decoding,
     read_measures,
     read_models,
-    read_profiles,
     title_of,
 )
 from tenfold.papers.melody.report.scores import draw_roll, one_seed, pitch_name

@@ -20,9 +20,10 @@ from tenfold.files import canonical_json, read_json, write_json, write_text
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.measure.statistics import mean_interval
 from tenfold.papers.melody.composed import read_composed
+from tenfold.papers.melody.conditions import FREE
 from tenfold.papers.melody.measures import notes_of
 from tenfold.papers.melody.report.page import page_html
-from tenfold.papers.melody.report.results import FREE, title_of, vote_test
+from tenfold.papers.melody.report.results import title_of, vote_test
 from tenfold.report.arms import data_of, each_of
 from tenfold.report.tables import write_csv
 

@@ -15,17 +15,10 @@ from numpy.typing import NDArray
 from tenfold.data.melodies import BAR, BEAT, Events
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.melody.composed import Composed, read_composed
+from tenfold.papers.melody.conditions import FREE, TUNE, condition_title, hand_made
 from tenfold.papers.melody.measures import notes_of, profiles_of, rhythm
-from tenfold.papers.melody.profiles import Floats
-from tenfold.papers.melody.report.results import (
-    FREE,
-    TUNE,
-    condition_title,
-    hand_made,
-    read_centres,
-    read_models,
-    title_of,
-)
+from tenfold.papers.melody.profiles import Floats, read_centres
+from tenfold.papers.melody.report.results import read_models, title_of
 from tenfold.papers.melody.tunes import twinkle
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face

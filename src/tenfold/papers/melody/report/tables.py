@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, Outputs, main, stage
+from tenfold.papers.melody.conditions import TUNE, condition_title, in_order
 from tenfold.papers.melody.report.results import (
     CODINGS,
     CORPUS,
     REAL,
-    TUNE,
     VARIANTS,
     Measured,
     Measures,
     Models,
-    condition_title,
-    in_order,
     main_decoding,
     read_measures,
     read_models,

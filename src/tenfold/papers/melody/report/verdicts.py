@@ -7,13 +7,10 @@ from statistics import mean
 from typing import Any
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, main, stage
+from tenfold.papers.melody.conditions import FREE, TUNE, condition_title, hand_made
 from tenfold.papers.melody.report.results import (
-    FREE,
-    TUNE,
     Measured,
     Models,
-    condition_title,
-    hand_made,
     main_decoding,
     read_measures,
     read_models,
