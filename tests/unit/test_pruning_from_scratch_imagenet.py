@@ -17,6 +17,7 @@ from tenfold.files import canonical_json, read_json, sha256
 from tenfold.launcher import Job, Stopped
 from tenfold.papers.pruning_from_scratch import grid, imagenet
 from tenfold.papers.pruning_from_scratch.common import net_cost
+from tenfold.papers.pruning_from_scratch.prune import baseline, prune
 from tenfold.training.recipe import Recipe
 from tenfold.workflow import Edition, House
 
@@ -166,7 +167,7 @@ def test_from_archives_to_metrics(index: Path, tmp_path: Path) -> None:
 
     cfg = SEARCH | {"source": "random-init", "search": {"tolerance": 0.001, "steps": 10}}
     structures = tmp_path / "structures.json"
-    imagenet.prune(cfg, job(tmp_path / "s", cfg), gates=tmp_path / "gates/gates.safetensors", structures=structures)
+    prune(cfg, job(tmp_path / "s", cfg), gates=tmp_path / "gates/gates.safetensors", structures=structures)
     content = read_json(structures)
     assert content["standard_macs"] == net_cost(STANDARD, 32).macs
     for row in content["rows"]:
@@ -194,7 +195,7 @@ def test_from_archives_to_metrics(index: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["uniform", "random"])
 def test_structures_without_learning_meet_the_same_budgets(tmp_path: Path, kind: str) -> None:
     cfg = SEARCH | {"kind": kind, "seeds": [0]}
-    imagenet.baseline(cfg, job(tmp_path / "job", cfg), structures=tmp_path / "s.json")
+    baseline(cfg, job(tmp_path / "job", cfg), structures=tmp_path / "s.json")
     for row in read_json(tmp_path / "s.json")["rows"]:
         assert row["macs"] == net_cost({**NET, "widths": row["widths"]}, 32).macs
         assert row["achieved"] == pytest.approx(row["ratio"], abs=0.02)

@@ -17,6 +17,7 @@ from tenfold.launcher import Job
 from tenfold.measure.predictions import accuracy, logits_of
 from tenfold.nets.build import build
 from tenfold.stages.classifiers import train_classifiers
+from tenfold.stages.seeds import Files
 from tenfold.training.compute import Compute
 from tenfold.weights import below
 
@@ -48,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(folder: Path, data: Path, **options: Any) -> dict[str, Path]:
     folder.mkdir()
     paths = {part: folder / f"{part}.{suffix}" for part, suffix in PARTS.items()}
-    train_classifiers(CFG, Job(resume=folder / "resume"), data=data, **paths, **options)
+    train_classifiers(CFG, Job(resume=folder / "resume"), data, Files(**paths), **options)
     return paths
 
 

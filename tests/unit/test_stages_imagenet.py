@@ -17,6 +17,7 @@ from tenfold.errors import UserError
 from tenfold.files import canonical_json, read_json
 from tenfold.launcher import Job, Stopped
 from tenfold.stages.imagenet import evaluate_views, train_imagenet
+from tenfold.stages.seeds import Files
 from tenfold.training.compute import Compute
 from tenfold.training.distributed import Team
 from tenfold.training.photos import photo_batches
@@ -86,8 +87,8 @@ def train(folder: Path, index: Path, processes: int, stop_after: int | None = No
     cfg = CFG | {"processes": processes}
     folder.mkdir(exist_ok=True)
     job = StoppingJob(resume=folder / "resume.safetensors", identity={"cfg": canonical_json(cfg), "code": "c"})
-    paths = dict(zip(("weights", "metrics", "history"), (folder / name for name in FILES), strict=True))
-    train_imagenet(cfg, job, data=index, times=folder / "times.csv", facts={"arm": "x"}, build_net=small_net, **paths)
+    files = Files(*(folder / name for name in (*FILES, "times.csv")))
+    train_imagenet(cfg, job, index, files, facts={"arm": "x"}, build_net=small_net)
     return folder
 
 

@@ -63,51 +63,33 @@ rule pruning_from_scratch_imagenet_learn_gates:
 
 
 # 3. Bisect one threshold on the gates to each MAC budget.
-PFS_PRUNE = {
-    "pruning_from_scratch_prune": ("prune.prune", PFS_SMALL),
-    "pruning_from_scratch_imagenet_prune": ("imagenet.prune", PFS_LARGE),
-}
-for rule, (stage, nets) in PFS_PRUNE.items():
-
-    rule:
-        name:
-            rule
-        input:
-            gates="runs/{edition}/pruning-from-scratch/gates/{net}/{source}/{seeds}.safetensors",
-        output:
-            structures="runs/{edition}/pruning-from-scratch/structures/{net}/{source}/{seeds}.json",
-        params:
-            **pfs.params(stage),
-        log:
-            "logs/{edition}/pruning-from-scratch/prune/{net}/{source}/{seeds}.log",
-        wildcard_constraints:
-            net=nets,
-            source=r"random-init|pretrained-e\d+",
-        shell:
-            pfs.run(PFS_PRUNE[rule][0])
+rule pruning_from_scratch_prune:
+    input:
+        gates="runs/{edition}/pruning-from-scratch/gates/{net}/{source}/{seeds}.safetensors",
+    output:
+        structures="runs/{edition}/pruning-from-scratch/structures/{net}/{source}/{seeds}.json",
+    params:
+        **pfs.params("prune.prune"),
+    log:
+        "logs/{edition}/pruning-from-scratch/prune/{net}/{source}/{seeds}.log",
+    wildcard_constraints:
+        source=r"random-init|pretrained-e\d+",
+    shell:
+        pfs.run("prune.prune")
 
 
 # 4. Structures of the same budgets without any learning: uniform widths, and a random structure a seed.
-PFS_BASELINE = {
-    "pruning_from_scratch_baseline": ("prune.baseline", PFS_SMALL),
-    "pruning_from_scratch_imagenet_baseline": ("imagenet.baseline", PFS_LARGE),
-}
-for rule, (stage, nets) in PFS_BASELINE.items():
-
-    rule:
-        name:
-            rule
-        output:
-            structures="runs/{edition}/pruning-from-scratch/structures/{net}/{kind}/{seeds}.json",
-        params:
-            **pfs.params(stage),
-        log:
-            "logs/{edition}/pruning-from-scratch/baseline/{net}/{kind}/{seeds}.log",
-        wildcard_constraints:
-            net=nets,
-            kind="uniform|random",
-        shell:
-            pfs.run(PFS_BASELINE[rule][0])
+rule pruning_from_scratch_baseline:
+    output:
+        structures="runs/{edition}/pruning-from-scratch/structures/{net}/{kind}/{seeds}.json",
+    params:
+        **pfs.params("prune.baseline"),
+    log:
+        "logs/{edition}/pruning-from-scratch/baseline/{net}/{kind}/{seeds}.log",
+    wildcard_constraints:
+        kind="uniform|random",
+    shell:
+        pfs.run("prune.baseline")
 
 
 # 5. Train every arm from scratch, and test it.

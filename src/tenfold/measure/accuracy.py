@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,15 +49,31 @@ def evaluate(
         std: of each channel.
         batch_size: images per forward pass.
     """
-    correct, cross_entropy = 0, 0.0
+    batches = (
+        (some.permute(0, 2, 3, 1).contiguous(), wanted)
+        for some, wanted in zip(images.split(batch_size), labels.split(batch_size), strict=True)
+    )
+    return evaluate_batches(model, batches, compute, mean=mean, std=std)
+
+
+def evaluate_batches(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    compute: Compute,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Evaluation:
+    """As `evaluate`, on batches of pixels, uint8 (B, H, W, 3), and labels, int64 (B,)."""
+    correct, n, cross_entropy = 0, 0, 0.0
     with in_eval_mode(model), torch.no_grad(), compute.autocast():
-        for some, wanted in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            pixels = some.to(compute.device).permute(0, 2, 3, 1).contiguous()
-            wanted = wanted.to(compute.device)
-            logits = model(normalise(pixels, mean, std)).float()
+        for pixels, labels in batches:
+            wanted = labels.to(compute.device)
+            logits = model(normalise(pixels.to(compute.device), mean, std)).float()
             correct += int((logits.argmax(1) == wanted).sum())
             cross_entropy += float(F.cross_entropy(logits.double(), wanted, reduction="sum"))
-    return Evaluation(correct, len(labels), cross_entropy / len(labels))
+            n += len(labels)
+    return Evaluation(correct, n, cross_entropy / n)
 
 
 @contextmanager

@@ -6,23 +6,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from tenfold.data.splits import Splits, read_splits, scaling
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Job
 from tenfold.measure.accuracy import evaluate
 from tenfold.measure.cost import cost
 from tenfold.nets.build import build
 from tenfold.progress import Progress
+from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.batches import image_batches
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import Evaluate, fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import write_course
-from tenfold.weights import by_seed, save_weights
 
 Observer = Callable[[Splits, Compute], Evaluate]
 
@@ -30,12 +27,9 @@ Observer = Callable[[Splits, Compute], Evaluate]
 def train_classifiers(
     cfg: Cfg,
     job: Job,
-    *,
     data: Path,
-    weights: Path,
-    metrics: Path,
-    history: Path,
-    times: Path,
+    files: Files,
+    *,
     facts: Mapping[str, Any] | None = None,
     observer: Observer | None = None,
     build_net: Callable[[Cfg], nn.Module] = build,
@@ -49,23 +43,20 @@ def train_classifiers(
             `tenfold.data.splits.read_splits` wants, ``augment``, ``mean``, ``std``.
         job: what surrounds the run.
         data: the prepared dataset.
-        weights: ``seed0/<weight>``.
-        metrics: the facts, data, device, precision, cost of the net, and a row for each seed: ``accuracy`` and
-            ``train_accuracy`` in [0, 1], ``cross_entropy`` in nats, ``correct``.
-        history: a row for each seed and epoch.
-        times: seconds and rates, likewise.
+        files: what is written. Metrics: the facts, data, device, precision, cost of the net, and a row for each seed:
+            ``accuracy`` and ``train_accuracy`` in [0, 1], ``cross_entropy`` in nats, ``correct``. History and times: a
+            row for each seed and epoch.
         facts: what the metrics say of the arm.
         observer: from images and compute to what is measured after the recipe's evaluated epochs.
         build_net: from ``net`` and the number of classes to a fresh net.
     """
     compute = start(cfg["compute"], job)
     images = read_splits(cfg["images"], data)
-    recipe = Recipe.from_cfg(cfg["recipe"])
+    recipe, scale = Recipe.from_cfg(cfg["recipe"]), scaling(cfg["images"])
     net = {**cfg["net"], "classes": images.classes}
-
     progress = Progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        torch.manual_seed(seed)
+
+    def one_seed(seed: int) -> Outcome:
         trained = fit(
             compute.place(build_net(net)),
             image_batches(
@@ -75,7 +66,7 @@ def train_classifiers(
                 augment=cfg["images"]["augment"],
                 seed=seed,
                 device=compute.device,
-                **scaling(cfg["images"]),
+                **scale,
             ),
             classification(recipe.label_smoothing),
             recipe,
@@ -84,17 +75,13 @@ def train_classifiers(
             evaluate=observer(images, compute) if observer else None,
             title=f"seed {seed}",
         )
-        test = measured(trained.model, images, compute, scaling(cfg["images"]))
-        result: dict[str, Any] = {"row": {"seed": seed, **test, "epochs": recipe.epochs}}
-        for name, course in (("history", trained.history), ("times", trained.times)):
-            result[name] = [{"seed": seed, **row} for row in course]
-        progress.finish(seed, result, trained.model.state_dict())
+        row = {**measured(trained.model, images, compute, scale), "epochs": recipe.epochs}
+        return Outcome([row], trained.model.state_dict()).add_course(trained)
 
-    results = [progress.results[seed] for seed in cfg["seeds"]]
+    outcome = per_seed(progress, cfg["seeds"], one_seed)
     size = cost(lambda: build_net(net), tuple(images.test.images.shape[1:]))
-    save_weights(weights, by_seed(progress.weights))
-    write_json(
-        metrics,
+    files.write(
+        outcome,
         {
             **(facts or {}),
             "data": images.name,
@@ -104,10 +91,8 @@ def train_classifiers(
             "macs": size.macs,
             "fit_images": len(images.fit),
             "test_images": len(images.test),
-            "rows": [result["row"] for result in results],
         },
     )
-    write_course(results, history, times)
 
 
 def measured(model: nn.Module, images: Splits, compute: Compute, scale: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from tenfold.data.imagenet import Photos, load
 from tenfold.errors import UserError
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Job
 from tenfold.measure.accuracy import in_eval_mode
 from tenfold.measure.cost import cost
 from tenfold.nets.build import build
+from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.batches import normalise
 from tenfold.training.compute import Compute
 from tenfold.training.distributed import Team, together
@@ -27,8 +27,6 @@ from tenfold.training.loop import fit
 from tenfold.training.losses import classification
 from tenfold.training.photos import central_pixels, photo_batches
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import write_course
-from tenfold.weights import by_seed, save_weights
 
 TEST_BATCH = 250  # images in a forward pass without gradients
 
@@ -38,12 +36,9 @@ BuildNet = Callable[[Cfg], nn.Module]
 def train_imagenet(
     cfg: Cfg,
     job: Job,
-    *,
     data: Path,
-    weights: Path,
-    metrics: Path,
-    history: Path,
-    times: Path,
+    files: Files,
+    *,
     facts: Mapping[str, Any] | None = None,
     build_net: BuildNet = build,
 ) -> None:
@@ -56,46 +51,39 @@ def train_imagenet(
             ``size``.
         job: what surrounds the run.
         data: the index of ImageNet.
-        weights: ``seed0/<weight>``.
-        metrics: the facts, data, device, precision, processes, cost of the net at ``size``, and a row for each seed:
-            for the first view ``accuracy`` and ``top5`` in [0, 1], ``cross_entropy`` in nats, ``correct``, the best of
-            both accuracies over all epochs; for a further view of ``size`` s ``accuracy_s``, ``top5_s`` and so on.
-        history: a row for each seed and epoch; its losses are those of the first process's share of the images.
-        times: seconds and rates, likewise.
+        files: what is written. Metrics: the facts, data, device, precision, processes, cost of the net at ``size``,
+            and a row for each seed: for the first view ``accuracy`` and ``top5`` in [0, 1], ``cross_entropy`` in nats,
+            ``correct``, the best of both accuracies over all epochs; for a further view of ``size`` s ``accuracy_s``,
+            ``top5_s`` and so on. History and times: a row for each seed and epoch, whose losses are those of the
+            first process's share of the images.
         facts: what the metrics say of the arm.
         build_net: makes the net from ``cfg["net"]`` and its number of ``classes``; a function of a module.
 
     Raises:
         UserError: the processes do not share a batch evenly.
     """
-    recipe = Recipe.from_cfg(cfg["recipe"])
-    if recipe.batch_size % cfg["processes"]:
-        raise UserError(f"processes: {cfg['processes']} do not share a batch of {recipe.batch_size} evenly")
-    made = together(cfg["processes"], train_share, job, cfg, data, build_net)
-    results = [made["results"][seed] for seed in cfg["seeds"]]
-    save_weights(weights, by_seed(made["weights"]))
-    rows = [result["row"] for result in results]
-    write_json(metrics, {**(facts or {}), **made["facts"], "processes": cfg["processes"], "rows": rows})
-    write_course(results, history, times)
+    batch_size, processes = Recipe.from_cfg(cfg["recipe"]).batch_size, cfg["processes"]
+    if batch_size % processes:
+        raise UserError(f"processes: {processes} do not share a batch of {batch_size} evenly")
+    outcome, of_run = together(processes, train_share, job, cfg, data, build_net)
+    files.write(outcome, {**(facts or {}), **of_run, "processes": processes})
 
 
-def train_share(team: Team, job: Job, cfg: Cfg, data: Path, build_net: BuildNet) -> dict[str, Any]:
-    """What each process does: it trains on its share of every batch, and tests on its share of the test images."""
+def train_share(team: Team, job: Job, cfg: Cfg, data: Path, build_net: BuildNet) -> tuple[Outcome, dict[str, Any]]:
+    """What each process does: it trains on its share of every batch, and tests on its share of the test images.
+
+    Returns:
+        The outcome of all seeds, and what the metrics say of the run.
+    """
     compute = team.start(cfg["compute"], job)
-    images = load(data)
-    photos = cfg["photos"]
+    images, photos = load(data), cfg["photos"]
     recipe = Recipe.from_cfg(cfg["recipe"])
     net = {**cfg["net"], "classes": len(images.classes)}
     augmentation = {key: value for key, value in photos.items() if key != "test"}
-
     progress = team.progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        torch.manual_seed(seed)
+
+    def one_seed(seed: int) -> Outcome:
         model = compute.place(build_net(net))
-
-        def test(_model: nn.Module, model: nn.Module = model) -> dict[str, float]:
-            return evaluate_views(team, model, images.test, photos, compute)
-
         trained = fit(
             team.wrap(model),
             photo_batches(images.train, batch_size=recipe.batch_size, seed=seed, device=compute.device, drop_last=True,
@@ -104,24 +92,27 @@ def train_share(team: Team, job: Job, cfg: Cfg, data: Path, build_net: BuildNet)
             recipe,
             compute,
             progress,
-            evaluate=test,
+            evaluate=lambda _: evaluate_views(team, model, images.test, photos, compute),
             title=f"seed {seed}",
         )  # fmt: skip
         last = {name: value for name, value in trained.history[-1].items() if name.startswith("test_")}
-        row: dict[str, Any] = {"seed": seed, **{name.removeprefix("test_"): value for name, value in last.items()}}
-        for name in ("accuracy", "top5"):
-            row[f"best_{name}_on_the_test_set"] = max(line.get(f"test_{name}", 0.0) for line in trained.history)
-        row |= {
-            "epochs": recipe.epochs,
-            "images": recipe.epochs * (len(images.train) // recipe.batch_size) * recipe.batch_size,
+        best = {
+            f"best_{name}_on_the_test_set": max(line.get(f"test_{name}", 0.0) for line in trained.history)
+            for name in ("accuracy", "top5")
         }
-        result: dict[str, Any] = {"row": row}
-        for name, course in (("history", trained.history), ("times", trained.times)):
-            result[name] = [{"seed": seed, **line} for line in course]
-        progress.finish(seed, result, model.state_dict())
+        row = (
+            {name.removeprefix("test_"): value for name, value in last.items()}
+            | best
+            | {
+                "epochs": recipe.epochs,
+                "images": recipe.epochs * (len(images.train) // recipe.batch_size) * recipe.batch_size,
+            }
+        )
+        return Outcome([row], model.state_dict()).add_course(trained)
 
+    outcome = per_seed(progress, cfg["seeds"], one_seed)
     size = cost(lambda: build_net(net), (3, photos["size"], photos["size"]))
-    facts = {
+    return outcome, {
         "data": images.name,
         "device": compute.device.type,
         "precision": compute.precision,
@@ -129,7 +120,6 @@ def train_share(team: Team, job: Job, cfg: Cfg, data: Path, build_net: BuildNet)
         "macs": size.macs,
         "test_images": len(images.test),
     }
-    return {"results": progress.results, "weights": progress.weights, "facts": facts}
 
 
 def evaluate_views(team: Team, model: nn.Module, test: Photos, photos: Cfg, compute: Compute) -> dict[str, float]:

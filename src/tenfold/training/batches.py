@@ -72,8 +72,7 @@ class Batches:
 
 def image_batches(
     images: Tensor,
-    labels: Tensor,
-    *,
+    *targets: Tensor,
     batch_size: int,
     augment: str,
     mean: Sequence[float],
@@ -82,11 +81,11 @@ def image_batches(
     device: torch.device,
     drop_last: bool = False,
 ) -> Batches:
-    """Batches ``(images, labels)``: float32 (B, 3, H, W) in channels_last order, and int64 (B,).
+    """Batches ``(images, *targets)``: float32 (B, 3, H, W) in channels_last order, and what belongs to each image.
 
     Args:
         images: uint8 (N, 3, H, W).
-        labels: int64 (N,).
+        targets: labels, int64 (N,), and whatever else there is of each image, (N, ...).
         batch_size: images per batch.
         augment: ``none``, or ``crop_flip``: a random crop of the zero-padded image and a random horizontal flip.
         mean: of each channel, for pixels in [0, 1].
@@ -101,14 +100,14 @@ def image_batches(
     if augment not in AUGMENTATIONS:
         raise UserError(f"augment: {augment!r} is not one of {', '.join(AUGMENTATIONS)}")
     pixels = images.permute(0, 2, 3, 1).contiguous().to(device)
-    labels = labels.to(device)
+    targets = tuple(target.to(device) for target in targets)
 
-    def make(indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def make(indices: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         chosen = indices.to(device)
         batch = pixels.index_select(0, chosen)
         if augment == "crop_flip":
             batch = crop_flip(batch, *draw_crop_flip(len(indices), generator))
-        return normalise(batch, mean, std), labels.index_select(0, chosen)
+        return normalise(batch, mean, std), *(target.index_select(0, chosen) for target in targets)
 
     return Batches(len(images), batch_size, make, seed, drop_last)
 

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tenfold.data.melodies import Melodies, load
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.papers.melody import profiles
 from tenfold.papers.melody.layers import (
@@ -26,10 +25,10 @@ from tenfold.papers.melody.layers import (
 )
 from tenfold.papers.melody.split import split
 from tenfold.progress import Progress
+from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.compute import Compute, start
 from tenfold.training.early_stopping import Patience, Stopped, fit_until_it_rises
-from tenfold.training.seeds import write_course
-from tenfold.weights import by_seed, save_weights, under
+from tenfold.weights import under
 
 
 @stage
@@ -52,21 +51,13 @@ def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, 
     compute = start(cfg["compute"], job)
     corpus = load(data)
     progress = Progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        result, tensors = one_seed(cfg, seed, corpus, compute, progress)
-        progress.finish(seed, result, tensors)
-
-    results = [progress.results[seed] for seed in cfg["seeds"]]
-    save_weights(weights, by_seed(progress.weights))
+    outcome = per_seed(progress, cfg["seeds"], lambda seed: one_seed(cfg, seed, corpus, compute, progress))
     facts = {"data": corpus.name, "device": compute.device.type, "precision": compute.precision}
-    write_json(metrics, {**facts, "rows": [result["row"] for result in results]})
-    write_course(results, history, times)
+    Files(weights, metrics, history, times).write(outcome, facts)
 
 
-def one_seed(
-    cfg: Cfg, seed: int, corpus: Melodies, compute: Compute, progress: Progress
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Trains all layers of one seed's model; its row, courses and weights."""
+def one_seed(cfg: Cfg, seed: int, corpus: Melodies, compute: Compute, progress: Progress) -> Outcome:
+    """Trains and measures all layers of one seed's model."""
     parts = split(corpus.pieces, **cfg["corpus"], seed=seed)
     fitted = [corpus.pieces[i] for i in parts.train]
     centres: Centres = {
@@ -76,9 +67,8 @@ def one_seed(
     seen, validation, test = (
         [sequences(corpus.pieces[i], centres) for i in part] for part in (parts.train, parts.validation, parts.test)
     )
-    tensors = {f"centres/{layer}": torch.from_numpy(centre.copy()) for layer, centre in centres.items()}
-    row: dict[str, Any] = {"seed": seed, "nll": {}, "validation_nll": {}, "accuracy": {}, "stopped": {}, "params": 0}
-    courses: dict[str, list[dict[str, Any]]] = {"history": [], "times": []}
+    row: dict[str, Any] = {"nll": {}, "validation_nll": {}, "accuracy": {}, "stopped": {}, "params": 0}
+    outcome = Outcome([row], {f"centres/{layer}": torch.from_numpy(centre.copy()) for layer, centre in centres.items()})
     for name, plain in layers_of(cfg["variant"], centres).items():
         for coding in cfg["variant"]["codings"] if name == "note" else ["plain"]:
             layer = replace(plain, coding=coding)
@@ -86,13 +76,12 @@ def one_seed(
             net: Any = trained.model
             of_test, of_validation = (score(net, layer, part, compute.device) for part in (test, validation))
             note(row, layer, trained, of_test, of_validation)
-            tensors |= under(name if coding == "plain" else f"{name}-{coding}", net.state_dict())
-            for course, rows in (("history", trained.history), ("times", trained.times)):
-                courses[course] += [{"seed": seed, "layer": name, "coding": coding, **each} for each in rows]
+            outcome.weights |= under(name if coding == "plain" else f"{name}-{coding}", net.state_dict())
+            outcome.add_course(trained, layer=name, coding=coding)
     for nll in (row["nll"], row["validation_nll"]):
         nll["joint"] = sum(nll.values())
     row["pieces"] = {"train": len(seen), "validation": len(validation), "test": len(test)}
-    return {"row": row, **courses}, tensors
+    return outcome
 
 
 def fit_layer(

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
-from tenfold.data.images import Images, load
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.pruning_from_scratch.common import (
-    batches,
-    by_seed,
-    evaluation,
-    fit_and_validation,
-    net_cost,
-    of_seed,
-    prunable_net,
-    write_course,
-)
+from tenfold.papers.pruning_from_scratch.common import Pictures, Split, in_memory, prunable_net
 from tenfold.papers.pruning_from_scratch.method import GatedNet, GateKeeper, non_zero_fraction, sparsity_penalty
 from tenfold.progress import Progress
-from tenfold.training.compute import Compute, start
+from tenfold.stages.seeds import Files, Outcome, per_seed
+from tenfold.training.compute import start
 from tenfold.training.loop import Loss, fit
 from tenfold.training.recipe import Recipe
-from tenfold.weights import load_weights, save_weights
+from tenfold.weights import below, load_weights
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -41,51 +35,57 @@ def learn_gates(
     times: Output,
 ) -> None:
     """Gates for each seed; the weights they are learned on are drawn with that seed, or pre-trained from it."""
-    compute = start(cfg["compute"], job)
-    images = load(data)
-    fitting, validation = fit_and_validation(images.train, cfg["gates"]["validation"])
-    net = {**cfg["net"], "classes": len(images.classes)}
-    recipe = Recipe.from_cfg(cfg["gates"]["recipe"])
-    checkpoint = load_weights(pretrained[0]) if pretrained else None
-    macs = net_cost(net).macs
+    pictures = in_memory(cfg, data, start(cfg["compute"], job), cfg["gates"]["validation"])
+    outcome = learn(cfg, job, pictures, pretrained)
+    Files(gates, summary, history, times).write(outcome, {"source": cfg["source"]})
 
+
+def learn(cfg: Cfg, job: Job, pictures: Pictures, pretrained: Sequence[Path] = (), parts: int = 1) -> Outcome:
+    """Learns the gates of all seeds.
+
+    Args:
+        cfg: ``seeds``, ``net``, ``gates``, and ``source``, which weights the gates are learned on.
+        job: what surrounds the run.
+        pictures: what gates are learned on, and what they are judged by.
+        pretrained: the file of pre-trained weights, for gates that are not learned on random ones.
+        parts: how many epochs of the training loop one pass over the images makes.
+    """
+    settings, net = cfg["gates"], pictures.net(cfg["net"])
+    recipe = Recipe.from_cfg(settings["recipe"])
+    checkpoint = load_weights(pretrained[0]) if pretrained else None
+    macs = pictures.cost(net).macs
     progress = Progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        torch.manual_seed(seed)
+
+    def one_seed(seed: int) -> Outcome:
         model = prunable_net(net)
         if checkpoint is not None:
-            model.load_state_dict(of_seed(checkpoint, seed, f"{cfg['source']}/"))
-        gated = GatedNet(model, model.prunable)
-        learner = compute.place(Learner(gated, cfg["gates"]["target"]))
+            model.load_state_dict(below(f"seed{seed}/{cfg['source']}", checkpoint))
+        learner = pictures.compute.place(Learner(GatedNet(model, model.prunable), settings["target"]))
         trained = fit(
             learner,
-            batches(cfg, fitting, recipe.batch_size, seed, compute.device),
-            objective(cfg["gates"]["gamma"], cfg["gates"]["target"]),
-            recipe,
-            compute,
+            pictures.seen.batches(recipe.batch_size, seed),
+            objective(settings["gamma"], settings["target"]),
+            replace(recipe, epochs=recipe.epochs * parts),
+            pictures.compute,
             progress,
-            evaluate=lambda net: judge(net, cfg, validation, compute),
+            evaluate=lambda net: judge(net, pictures.judged),
             after_step=clamp,
             title=f"gates of seed {seed}",
         )
-        chosen = learner.chosen()
+        chosen, last = learner.chosen(), trained.history[-1]
         row = {
-            "seed": seed,
             "gates": chosen.numel(),
             "mean": float(chosen.mean()),
             "non_zero": non_zero_fraction(chosen),
             "rule_fired": learner.fired,
-            "validation_accuracy": trained.history[-1]["validation_accuracy"],
-            "steps": trained.history[-1]["step"],
-            "images": recipe.epochs * len(fitting),
+            "validation_accuracy": last["validation_accuracy"],
+            "steps": last["step"],
+            "images": recipe.epochs * len(pictures.seen),
             "macs_per_image": macs,
         }
-        progress.finish(seed, {"row": row, "history": trained.history, "times": trained.times}, {"gates": chosen})
+        return Outcome([row], {"gates": chosen}).add_course(trained)
 
-    results = [progress.results[seed] for seed in cfg["seeds"]]
-    save_weights(gates, by_seed(progress.weights))
-    write_json(summary, {"source": cfg["source"], "rows": [result["row"] for result in results]})
-    write_course(results, history, times)
+    return per_seed(progress, cfg["seeds"], one_seed)
 
 
 class Learner(nn.Module):
@@ -145,10 +145,10 @@ def clamp(learner: nn.Module) -> None:
     learner.gated.clamp_()
 
 
-def judge(learner: nn.Module, cfg: Cfg, validation: Images, compute: Compute) -> dict[str, float]:
+def judge(learner: nn.Module, validation: Split) -> dict[str, float]:
     """Validation accuracy and the distribution of the gates; offers the gates to the saving rule."""
     assert isinstance(learner, Learner)
-    accuracy = evaluation(cfg, validation, compute, learner).accuracy
+    accuracy = validation.evaluate(learner).accuracy
     learner.offer(accuracy)
     gates = learner.gated.gates.detach().float().cpu()
     quantiles = torch.quantile(gates, torch.tensor(QUANTILES)).tolist()

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-
-from tenfold.data.images import load
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
-from tenfold.nets.build import build
-from tenfold.papers.pruning_from_scratch.common import (
-    accuracy_on,
-    batches,
-    by_seed,
-    fit_and_validation,
-    net_cost,
-    write_course,
-)
+from tenfold.papers.pruning_from_scratch.common import in_memory
+from tenfold.papers.pruning_from_scratch.train import train_net
 from tenfold.progress import Progress
+from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.compute import start
-from tenfold.training.loop import fit
-from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.weights import save_weights
+from tenfold.weights import under
 
 
 @stage
@@ -32,42 +20,28 @@ def pretrain(
 
     It sees the images that gates are learned on, so that the validation images stay unseen by every structure.
     """
-    compute = start(cfg["compute"], job)
-    images = load(data)
-    fitting, validation = fit_and_validation(images.train, cfg["validation"])
-    net = {**cfg["net"], "classes": len(images.classes)}
-    recipe = Recipe.from_cfg(cfg["recipe"])
-    macs = net_cost(net).macs
-
+    pictures = in_memory(cfg, data, start(cfg["compute"], job), cfg["validation"])
+    net, recipe = pictures.net(cfg["net"]), Recipe.from_cfg(cfg["recipe"])
+    macs = pictures.cost(net).macs
     progress = Progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        torch.manual_seed(seed)
-        model = compute.place(build(net))
-        trained = fit(
-            model,
-            batches(cfg, fitting, recipe.batch_size, seed, compute.device),
-            classification(recipe.label_smoothing),
-            recipe,
-            compute,
-            progress,
-            evaluate=accuracy_on(cfg, validation, compute, "validation_accuracy"),
-            keep_after=cfg["checkpoints"],
-            title=f"pre-training of seed {seed}",
-        )
-        row = {
-            "seed": seed,
-            "validation_accuracy": trained.history[-1]["validation_accuracy"],
-            "steps": trained.history[-1]["step"],
-            "images": recipe.epochs * len(fitting),
-            "macs_per_image": macs,
-        }
-        kept = {f"pretrained-e{epoch}/{name}": t for epoch, state in trained.kept.items() for name, t in state.items()}
-        progress.finish(seed, {"row": row, "history": trained.history, "times": trained.times}, kept)
 
-    results = [progress.results[seed] for seed in cfg["seeds"]]
-    save_weights(weights, by_seed(progress.weights))
-    write_json(summary, {"rows": [result["row"] for result in results]})
-    write_course(results, history, times)
+    def one_seed(seed: int) -> Outcome:
+        trained = train_net(
+            net, seed, pictures, recipe, progress, title=f"pre-training of seed {seed}",
+            measure="validation_accuracy", keep_after=cfg["checkpoints"],
+        )  # fmt: skip
+        last = trained.history[-1]
+        outcome = Outcome([{
+            "validation_accuracy": last["validation_accuracy"],
+            "steps": last["step"],
+            "images": recipe.epochs * len(pictures.seen),
+            "macs_per_image": macs,
+        }])  # fmt: skip
+        for epoch, state in trained.kept.items():
+            outcome.weights |= under(f"pretrained-e{epoch}", state)
+        return outcome.add_course(trained)
+
+    Files(weights, summary, history, times).write(per_seed(progress, cfg["seeds"], one_seed), {})
 
 
 if __name__ == "__main__":

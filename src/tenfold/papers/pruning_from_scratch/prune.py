@@ -9,7 +9,7 @@ import torch
 
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
-from tenfold.papers.pruning_from_scratch.common import gates_of, net_cost, of_seed
+from tenfold.papers.pruning_from_scratch.common import gates_of, net_cost
 from tenfold.papers.pruning_from_scratch.method import (
     Macs,
     Structure,
@@ -26,22 +26,15 @@ from tenfold.weights import load_weights
 def prune(cfg: Cfg, job: Job, *, gates: Input, structures: Output) -> None:
     """Bisects the threshold for each seed and ratio; beside it the nearest budget that any threshold reaches."""
     sizes, macs, standard = _search_space(cfg)
-    learned = load_weights(gates)
+    learned, tolerance = load_weights(gates), cfg["search"]["tolerance"]
     rows = []
     for seed in cfg["seeds"]:
-        values = of_seed(learned, seed)["gates"]
+        values = learned[f"seed{seed}/gates"]
         for ratio in cfg["ratios"]:
-            found = threshold_search(
-                values, sizes, macs, standard, ratio, cfg["search"]["tolerance"], cfg["search"]["steps"]
-            )
-            nearest = nearest_reachable(values, sizes, macs, standard, ratio, cfg["search"]["tolerance"])
-            rows.append(
-                _row(seed, ratio, found)
-                | {"nearest_achieved": nearest.achieved, "zero_gates_kept": zero_gates_kept(values, found.keep)}
-            )
-            job.say(
-                f"seed {seed}: saves {found.achieved:.4f} of the MACs (asked for {ratio}) with widths {found.widths}"
-            )
+            found = threshold_search(values, sizes, macs, standard, ratio, tolerance, cfg["search"]["steps"])
+            nearest = nearest_reachable(values, sizes, macs, standard, ratio, tolerance)
+            beside = {"nearest_achieved": nearest.achieved, "zero_gates_kept": zero_gates_kept(values, found.keep)}
+            rows.append(_row(seed, ratio, found, job) | beside)
     write_json(structures, {"origin": cfg["source"], "standard_macs": standard, "rows": rows})
 
 
@@ -56,23 +49,27 @@ def baseline(cfg: Cfg, job: Job, *, structures: Output) -> None:
                 found = uniform_widths(sizes, macs, standard, ratio)
             else:
                 found = random_widths(sizes, macs, standard, ratio, torch.Generator().manual_seed(seed))
-            rows.append(_row(seed, ratio, found))
-            job.say(
-                f"seed {seed}: saves {found.achieved:.4f} of the MACs (asked for {ratio}) with widths {found.widths}"
-            )
+            rows.append(_row(seed, ratio, found, job))
     write_json(structures, {"origin": cfg["kind"], "standard_macs": standard, "rows": rows})
 
 
 def _search_space(cfg: Cfg) -> tuple[list[int], Macs, int]:
-    """Channels of the expanded net's layers, its MACs as a function of widths, and the standard net's MACs."""
+    """Channels of the expanded net's layers, its MACs as a function of widths, and the standard net's MACs.
+
+    They are counted for an image of ``size``, where that is not CIFAR's.
+    """
+    pixels = cfg.get("size", 32)
 
     def macs(widths: list[int]) -> int:
-        return net_cost({**cfg["net"], "widths": widths}).macs
+        return net_cost({**cfg["net"], "widths": widths}, pixels).macs
 
-    return gates_of(cfg["net"]), macs, net_cost(cfg["standard"]).macs
+    return gates_of(cfg["net"]), macs, net_cost(cfg["standard"], pixels).macs
 
 
-def _row(seed: int, ratio: float, structure: Structure) -> dict[str, Any]:
+def _row(seed: int, ratio: float, structure: Structure, job: Job) -> dict[str, Any]:
+    job.say(
+        f"seed {seed}: saves {structure.achieved:.4f} of the MACs (asked for {ratio}) with widths {structure.widths}"
+    )
     return {"seed": seed, "ratio": ratio, **asdict(structure)}
 
 

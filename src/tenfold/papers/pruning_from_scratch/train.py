@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from tenfold.data.images import load
-from tenfold.files import read_json, write_json
+from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.nets.build import build
-from tenfold.papers.pruning_from_scratch.common import accuracy_on, batches, by_seed, evaluation, net_cost, write_course
+from tenfold.papers.pruning_from_scratch.common import Pictures, in_memory
 from tenfold.papers.pruning_from_scratch.method import scratch_b_epochs
 from tenfold.progress import Progress
+from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.compute import start
-from tenfold.training.loop import fit
+from tenfold.training.loop import Trained, fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.weights import save_weights
 
 
 @stage
@@ -35,61 +33,99 @@ def train(
     times: Output,
 ) -> None:
     """One net for each seed, with that seed's widths; the last epoch is what is reported."""
-    compute = start(cfg["compute"], job)
-    images = load(data)
-    structures = rows_by_seed(structure[0], cfg["ratio"]) if structure else {}
+    pictures = in_memory(cfg, data, start(cfg["compute"], job))
     recipe = Recipe.from_cfg(cfg["recipe"])
     if cfg["arm"] == "scratch-b":
         recipe = replace(recipe, epochs=scratch_b_epochs(cfg["ratio"], recipe.epochs))
+    outcome = train_arm(cfg, job, pictures, recipe, structure)
+    Files(weights, metrics, history, times).write(outcome, facts_of(cfg, pictures))
 
+
+def train_arm(
+    cfg: Cfg, job: Job, pictures: Pictures, recipe: Recipe, structure: Sequence[Path], *, best: bool = False
+) -> Outcome:
+    """Trains and tests the nets of all seeds.
+
+    Args:
+        cfg: ``seeds``, ``net``, ``ratio``.
+        job: what surrounds the run.
+        pictures: what nets are trained and tested on.
+        recipe: with the epochs of the arm.
+        structure: the file with each seed's widths; none for a net that is not pruned.
+        best: whether to report the best epoch on the test set beside the last one.
+    """
+    structures = rows_by_seed(structure[0], cfg["ratio"]) if structure else {}
     progress = Progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        net = {**cfg["net"], "classes": len(images.classes)}
+
+    def one_seed(seed: int) -> Outcome:
+        net = pictures.net(cfg["net"])
         if structures:
             net["widths"] = structures[seed]["widths"]
-        torch.manual_seed(seed)
-        model = compute.place(build(net))
-        trained = fit(
-            model,
-            batches(cfg, images.train, recipe.batch_size, seed, compute.device),
-            classification(recipe.label_smoothing),
-            recipe,
-            compute,
-            progress,
-            evaluate=accuracy_on(cfg, images.test, compute, "test_accuracy"),
-            title=f"seed {seed}",
-        )
-        final = evaluation(cfg, images.test, compute, trained.model)
-        cost = net_cost(net)
+        trained = train_net(net, seed, pictures, recipe, progress, title=f"seed {seed}", measure="test_accuracy")
+        final, cost = pictures.judged.evaluate(trained.model), pictures.cost(net)
         row = {
-            "seed": seed,
             "accuracy": final.accuracy,
             "correct": final.correct,
             "cross_entropy": final.cross_entropy,
             "macs": cost.macs,
             "params": cost.params,
             "epochs": recipe.epochs,
-            "images": recipe.epochs * len(images.train),
+            "images": recipe.epochs * len(pictures.seen),
         }
-        result = {"row": row, "history": trained.history, "times": trained.times}
-        progress.finish(seed, result, trained.model.state_dict())
+        if best:
+            row["best_accuracy_on_the_test_set"] = max(line.get("test_accuracy", 0.0) for line in trained.history)
+        return Outcome([row], trained.model.state_dict()).add_course(trained)
 
-    results = [progress.results[seed] for seed in cfg["seeds"]]
-    save_weights(weights, by_seed(progress.weights))
-    write_json(
-        metrics,
-        {
-            "arm": cfg["arm"],
-            "ratio": cfg["ratio"],
-            "data": images.name,
-            "device": compute.device.type,
-            "precision": compute.precision,
-            "test_images": len(images.test),
-            "standard_macs": net_cost(cfg["standard"]).macs,
-            "rows": [result["row"] for result in results],
-        },
+    return per_seed(progress, cfg["seeds"], one_seed)
+
+
+def train_net(
+    net: Cfg,
+    seed: int,
+    pictures: Pictures,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    title: str,
+    measure: str | None = None,
+    keep_after: Sequence[int] = (),
+) -> Trained:
+    """Trains one fresh classifier.
+
+    Args:
+        net: with its classes and widths.
+        seed: of order and augmentation of the images.
+        pictures: what it is trained on, and measured on after the recipe's evaluated epochs.
+        recipe: hyper-parameters.
+        progress: the job's.
+        title: begins the lines of progress.
+        measure: what the accuracy on the judged images is called in the history; by default it is not measured.
+        keep_after: epochs (from 1) after which to keep a copy of the weights.
+    """
+    return fit(
+        pictures.compute.place(build(net)),
+        pictures.seen.batches(recipe.batch_size, seed),
+        classification(recipe.label_smoothing),
+        recipe,
+        pictures.compute,
+        progress,
+        evaluate=pictures.accuracy(measure) if measure else None,
+        keep_after=keep_after,
+        title=title,
     )
-    write_course(results, history, times)
+
+
+def facts_of(cfg: Cfg, pictures: Pictures) -> dict[str, Any]:
+    """What the metrics say of an arm beside its rows."""
+    return {
+        "arm": cfg["arm"],
+        "ratio": cfg["ratio"],
+        "data": pictures.name,
+        "device": pictures.compute.device.type,
+        "precision": pictures.compute.precision,
+        "test_images": len(pictures.judged),
+        "standard_macs": pictures.cost(cfg["standard"]).macs,
+    }
 
 
 def rows_by_seed(structure: Path, ratio: float) -> dict[int, dict[str, Any]]:

@@ -15,6 +15,7 @@ from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.papers.sknet.attend import rows_of, zoomed
 from tenfold.papers.sknet.nets import build_net
 from tenfold.stages.imagenet import TEST_BATCH, train_imagenet
+from tenfold.stages.seeds import Files
 from tenfold.training.compute import start
 from tenfold.training.photos import central_pixels
 from tenfold.weights import load_weights
@@ -25,16 +26,7 @@ def train_photos(
     cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, history: Output, times: Output
 ) -> None:
     """An arm as `train_imagenet` trains it; the last epoch is what is reported."""
-    train_imagenet(
-        cfg,
-        job,
-        data=data,
-        weights=weights,
-        metrics=metrics,
-        history=history,
-        times=times,
-        build_net=build_net,
-    )
+    train_imagenet(cfg, job, data, Files(weights, metrics, history, times), build_net=build_net)
 
 
 @stage

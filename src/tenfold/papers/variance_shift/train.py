@@ -12,6 +12,7 @@ from tenfold.measure.accuracy import in_eval_mode
 from tenfold.measure.predictions import accuracy
 from tenfold.papers.variance_shift.common import logits_of_views, noisy
 from tenfold.stages.classifiers import train_classifiers
+from tenfold.stages.seeds import Files
 from tenfold.training.compute import Compute
 from tenfold.training.loop import Evaluate
 
@@ -34,11 +35,8 @@ def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, 
     train_classifiers(
         cfg,
         job,
-        data=data,
-        weights=weights,
-        metrics=metrics,
-        history=history,
-        times=times,
+        data,
+        Files(weights, metrics, history, times),
         facts={"arm": cfg["arm"]},
         observer=partial(in_test_mode, cfg) if cfg["followed"] != 0 else None,
         build_net=partial(noisy, cfg),
