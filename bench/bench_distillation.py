@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from tenfold.nets.build import build
 from tenfold.papers.rco.method import frozen
-from tenfold.papers.rco.students import cached, live, student_loss
+from tenfold.papers.rco.route import Stage, Target, cached, live
+from tenfold.papers.rco.students import student_loss
 from tenfold.training.compute import Compute, bf16_in_hardware
 from tenfold.training.recipe import Recipe, build_optimiser
 
@@ -56,11 +57,11 @@ def ours(images: Tensor, labels: Tensor, compute: Compute, *, keep: bool) -> Cal
     """A function that takes ``STEPS`` steps as Tenfold's loop does and gives the CPU seconds."""
     student, teacher = compute.place(build(STUDENT)), compute.place(build(TEACHER))
     images, indices = images.contiguous(memory_format=torch.channels_last), torch.arange(BATCH)
-    target = live(teacher, "pool")
+    anchor = live(teacher, "pool")
     if keep:
-        logits, features = target(images, indices)
-        target = cached({"fit/logits": logits.half(), "fit/features": features.half()}, compute.device)
-    loss = student_loss("kd", [target], 1, {"kd": {"tau": TAU, "weight": WEIGHT}})
+        logits, features = anchor(images, indices)
+        anchor = cached({"fit/logits": logits.half(), "fit/features": features.half()}, compute.device)
+    loss = student_loss("kd", Target(Stage((1,), 1), [anchor]), {"kd": {"tau": TAU, "weight": WEIGHT}})
     optimiser = build_optimiser(Recipe(epochs=1, batch_size=BATCH, lr=0.01, momentum=0.9), student)
 
     def run() -> float:

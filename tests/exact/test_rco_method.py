@@ -27,7 +27,7 @@ from tenfold.papers.rco.method import (
     mimic_loss,
     regressor,
 )
-from tenfold.papers.rco.students import Stage, plan
+from tenfold.papers.rco.route import Stage, plan
 
 torch.set_num_threads(1)
 
@@ -139,8 +139,10 @@ def test_one_stage_switches_after_60_120_and_180_of_240_epochs() -> None:
 
 
 def test_anchors_that_do_not_divide_the_epochs_are_a_users_mistake() -> None:
-    with pytest.raises(UserError, match="EEI-7: 240 epochs"):
+    with pytest.raises(ValueError, match="EEI-7: 240 epochs"):
         eei_anchors(240, 7)
+    with pytest.raises(UserError, match=r"EEI-7: 240 epochs .*rco\.yaml"):
+        plan("eei", 7, 240, 240)
     with pytest.raises(UserError, match="one-stage-4: 6 epochs of the student"):
         plan("one-stage", 4, 240, 6)
 

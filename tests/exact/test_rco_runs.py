@@ -28,8 +28,9 @@ from tenfold.papers.rco import grid
 from tenfold.papers.rco.common import indexed_batches
 from tenfold.papers.rco.distil import distil
 from tenfold.papers.rco.method import eei_anchors, kd_loss
+from tenfold.papers.rco.route import Stage, Target, folded, live
 from tenfold.papers.rco.search import search
-from tenfold.papers.rco.students import Lab, folded, live, new_student, student_loss
+from tenfold.papers.rco.students import Lab, student_loss
 from tenfold.papers.rco.teacher import teacher
 from tenfold.progress import Progress
 from tenfold.training.compute import Compute, start
@@ -292,6 +293,11 @@ def test_the_greedy_search_concerns_its_own_stage_only() -> None:
     assert using == ["search"]
 
 
+def test_students_are_distilled_by_the_papers_own_function() -> None:
+    reached = digest.today().sources.reach([Definition("tenfold.papers.rco.distil", "distil")])
+    assert Definition("tenfold.papers.rco.method", "follow_route") in reached
+
+
 def test_the_grid_is_light() -> None:
     code = "import sys, tenfold.papers.rco.grid; print([m for m in ('torch', 'pandas', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "src")
@@ -305,11 +311,12 @@ def test_two_steps_of_the_full_edition_with_its_live_teacher(tmp_path: Path) -> 
     compute = Compute(torch.device("cpu"), "fp32")
     torch.manual_seed(0)
     teacher_net = compute.place(build({**cfg["teacher"], "classes": 100}))
-    lab = Lab(cfg, compute, Progress(Job(resume=tmp_path / "resume")), SimpleNamespace(classes=100), {})  # type: ignore[arg-type]
-    student = new_student(lab, 0).train()
+    lab = Lab(cfg, compute, Progress(Job(resume=tmp_path / "resume")), SimpleNamespace(classes=100))  # type: ignore[arg-type]
+    student = lab.new_student(0).train()
     before = {name: value.clone() for name, value in teacher_net.state_dict().items()}
     weights = {name: value.clone() for name, value in student.named_parameters()}
-    loss = student_loss("kd", [live(teacher_net, cfg["hint_layer"])], cfg["recipe"]["epochs"], cfg)
+    stage = Stage((240,), cfg["recipe"]["epochs"])
+    loss = student_loss("kd", Target(stage, [live(teacher_net, cfg["hint_layer"])]), cfg)
     optimiser = build_optimiser(Recipe.from_cfg(cfg["recipe"]), student)
     batch = torch.randn(2, 3, 32, 32), torch.tensor([3, 97]), torch.arange(2)
     values = []

@@ -52,7 +52,7 @@ def test_absent_faces_say_what_to_get_and_where_to_put_it(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TENFOLD_MIRROR", str(tmp_path / "mirror"))
     with pytest.raises(UserError, match=r"facedatabase\.html.*data/raw/orl-faces/, or set TENFOLD_MIRROR"):
-        faces.faces_folder()
+        faces.prepare_faces({"sha256": ""}, Job(resume=tmp_path / "r"), faces=tmp_path / "f")
 
 
 def test_other_faces_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,29 +8,28 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.images import Images
+from tenfold.data.splits import scaling
 from tenfold.launcher import Cfg
 from tenfold.measure.cost import Cost, cost
 from tenfold.nets.build import build
-from tenfold.training.batches import Batches, crop_flip, draw_crop_flip, normalise
+from tenfold.training.batches import Batches, image_batches
 
 
 def indexed_batches(images: Cfg, split: Images, batch_size: int, seed: int, device: torch.device) -> Batches:
     """Batches ``(images, labels, indices)``: equal seeds give equal order and augmentation in every arm.
 
-    Images are float32 (B, 3, H, W) in channels_last order; indices are their places in the split, for which a
-    teacher's outputs may have been kept.
+    Indices are the images' places in the split, for which a teacher's outputs may have been kept.
     """
-    pixels = split.images.permute(0, 2, 3, 1).contiguous().to(device)
-    labels = split.labels.to(device)
-
-    def make(indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        chosen = indices.to(device)
-        batch = pixels.index_select(0, chosen)
-        if images["augment"] == "crop_flip":
-            batch = crop_flip(batch, *draw_crop_flip(len(indices), generator))
-        return normalise(batch, images["mean"], images["std"]), labels.index_select(0, chosen), chosen
-
-    return Batches(len(split), batch_size, make, seed)
+    return image_batches(
+        split.images,
+        split.labels,
+        torch.arange(len(split)),
+        batch_size=batch_size,
+        augment=images["augment"],
+        seed=seed,
+        device=device,
+        **scaling(images),
+    )
 
 
 class WithFeatures(nn.Module):

@@ -7,7 +7,6 @@ of the ORL faces and are tested on the other 10. The pictures stay below ``priva
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,24 +20,25 @@ from torch.nn import functional as F
 from tenfold.data.images import Images
 from tenfold.data.splits import scaling
 from tenfold.errors import UserError
+from tenfold.fetch import folder_of
 from tenfold.files import sha256, write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.measure.predictions import predict
 from tenfold.nets.build import build
 from tenfold.papers.rco.common import WithFeatures, indexed_batches
-from tenfold.papers.rco.method import anchor_at, eei_anchors, frozen, mimic_loss
-from tenfold.papers.rco.students import courses
+from tenfold.papers.rco.method import anchor_at, frozen, mimic_loss
+from tenfold.papers.rco.route import anchors_at
 from tenfold.progress import Progress
+from tenfold.registry import dataset
+from tenfold.stages.seeds import Outcome, per_seed, write_course
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import Loss, fit
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import write_course
 from tenfold.weights import save_weights
 
 PEOPLE, PICTURES = 40, 10
 WIDTH, HEIGHT = 92, 112  # of the originals; blocks of 4 x 4 pixels are averaged
 BLOCK = 4
-FOLDER = "orl-faces"
 
 
 @stage
@@ -48,7 +48,7 @@ def prepare_faces(cfg: Cfg, job: Job, *, faces: Output) -> None:
     Raises:
         UserError: the pictures are not here, or they are not the known ones.
     """
-    folder = faces_folder()
+    folder = folder_of(dataset("orl-faces"), "s1/1.pgm")
     job.say(f"reading {folder}")
     images = torch.stack([
         picture(folder / f"s{person}" / f"{number}.pgm")
@@ -62,24 +62,6 @@ def prepare_faces(cfg: Cfg, job: Job, *, faces: Output) -> None:
             f"{folder}: these are not the known ORL faces (prepared: sha256 {sha256(faces)} instead of "
             f"{cfg['sha256']}); some copies have other people's pictures in s1: take another copy"
         )
-
-
-def faces_folder() -> Path:
-    """The folder with ``s1`` to ``s40``: below data/raw/, or in the mirror.
-
-    Raises:
-        UserError: it is in neither.
-    """
-    mirror = os.environ.get("TENFOLD_MIRROR")
-    places = [Path("data/raw") / FOLDER, *([Path(mirror) / FOLDER] if mirror else [])]
-    for place in places:
-        if (place / "s1" / "1.pgm").is_file():
-            return place
-    raise UserError(
-        f"the ORL faces are not here (looked in {', '.join(map(str, places))}): unpack the archive of "
-        f"https://www.cl.cam.ac.uk/research/dtg/attarchive/facedatabase.html (folders s1 to s40) into "
-        f"data/raw/{FOLDER}/, or set TENFOLD_MIRROR to a folder that has {FOLDER}/"
-    )
 
 
 def picture(path: Path) -> Tensor:
@@ -108,23 +90,16 @@ def open_set(cfg: Cfg, job: Job, *, faces: Input, metrics: Output, history: Outp
     known, unseen = whole[:seen], whole[seen:]
 
     progress = Progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        progress.finish(seed, run_seed(cfg, seed, known, unseen, compute, progress))
-    results = [progress.results[seed] for seed in cfg["seeds"]]
-    write_json(metrics, {
-        "device": compute.device.type, "precision": compute.precision,
-        "rows": [row for result in results for row in result["rows"]],
-    })  # fmt: skip
-    write_course(results, history, times)
+    outcome = per_seed(progress, cfg["seeds"], lambda seed: one_seed(cfg, seed, known, unseen, compute, progress))
+    facts = {"device": compute.device.type, "precision": compute.precision}
+    write_json(metrics, {**facts, "rows": outcome.rows})
+    write_course(outcome, history, times)
 
 
-def run_seed(
-    cfg: Cfg, seed: int, known: Images, unseen: Images, compute: Compute, progress: Progress
-) -> dict[str, list[Any]]:
+def one_seed(cfg: Cfg, seed: int, known: Images, unseen: Images, compute: Compute, progress: Progress) -> Outcome:
     """Trains and tests the nets of one seed."""
-    result: dict[str, list[Any]] = {"rows": [], "history": [], "times": []}
-    recipe = Recipe.from_cfg(cfg["recipe"])
-    anchors = eei_anchors(recipe.epochs, cfg["m"])
+    outcome, recipe = Outcome(), Recipe.from_cfg(cfg["recipe"])
+    anchors = anchors_at(recipe.epochs, cfg["m"])
 
     def trained(arm: str, net: Cfg, loss: Loss, keep_after: Sequence[int] = ()) -> dict[int, dict[str, Tensor]]:
         torch.manual_seed(seed)
@@ -132,10 +107,9 @@ def run_seed(
         batches = indexed_batches(cfg["images"], known, recipe.batch_size, seed, compute.device)
         done = fit(model, batches, loss, replace(recipe, evaluate_every=recipe.epochs), compute, progress,
                    keep_after=keep_after, title=f"faces, seed {seed}, {arm}")  # fmt: skip
-        for name, rows in courses(done, seed=seed, arm=arm).items():
-            result[name] += rows
+        outcome.add_course(done, arm=arm)
         embeddings = embed(model, unseen, cfg["images"], compute)
-        result["rows"].append({"arm": arm, "seed": seed, "rank1": rank1(embeddings, unseen.labels)})
+        outcome.rows.append({"arm": arm, "rank1": rank1(embeddings, unseen.labels)})
         return done.kept
 
     route = trained("teacher", cfg["teacher"], identity_loss, anchors)
@@ -147,7 +121,7 @@ def run_seed(
     trained("alone", cfg["student"], identity_loss)
     trained("mimic", cfg["student"], mimicking(targets[-1:], recipe.epochs))
     trained("one-stage", cfg["student"], mimicking(targets, recipe.epochs))
-    return result
+    return outcome
 
 
 class Embedder(nn.Module):

@@ -21,9 +21,8 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.errors import UserError
-
 Student = TypeVar("Student", bound=nn.Module)
+Teacher = TypeVar("Teacher", bound=nn.Module)
 
 # Losses -----------------------------------------------------------------------------------------------------------
 
@@ -80,10 +79,10 @@ def eei_anchors(epochs: int, m: int) -> list[int]:
     """Equal epoch intervals (EEI-m): the teacher's epochs ``k epochs / m`` for k = 1..m, the last one its end.
 
     Raises:
-        UserError: the epochs cannot be divided into m equal parts.
+        ValueError: the epochs cannot be divided into m equal parts.
     """
     if m < 1 or epochs % m:
-        raise UserError(f"EEI-{m}: {epochs} epochs of the teacher have no {m} equal intervals; m must divide them")
+        raise ValueError(f"EEI-{m}: {epochs} epochs of the teacher have no {m} equal intervals; m must divide them")
     return [k * epochs // m for k in range(1, m + 1)]
 
 
@@ -95,14 +94,12 @@ def anchor_at(epoch: int, epochs: int, m: int) -> int:
 # The route --------------------------------------------------------------------------------------------------------
 
 
-def frozen(teacher: nn.Module) -> nn.Module:
+def frozen(teacher: Teacher) -> Teacher:
     """The teacher as a target: no gradients, and BatchNorm with the running statistics of this checkpoint."""
     return teacher.eval().requires_grad_(False)
 
 
-def follow_route(
-    student: Student, anchors: Iterable[nn.Module], train: Callable[[Student, nn.Module], None]
-) -> Student:
+def follow_route(student: Student, anchors: Iterable[Teacher], train: Callable[[Student, Teacher], None]) -> Student:
     """Trains a student on one anchor after the other, from the weights that the previous one left.
 
     Args:

@@ -6,17 +6,17 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from tenfold.data.splits import read_splits
-from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.papers.rco.greedy import greedy_route
-from tenfold.papers.rco.students import Lab, Stage, courses, measure, new_student, report, train_stage
+from tenfold.papers.rco.route import Route, Stage, read_routes
+from tenfold.papers.rco.students import Lab, measure, train_stage
 from tenfold.progress import Progress
+from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.compute import start
-from tenfold.training.seeds import write_course
-from tenfold.weights import by_seed, save_weights, under
+from tenfold.weights import under
 
 
 @stage
@@ -34,22 +34,19 @@ def search(
 ) -> None:
     """For each seed and each relaxation factor one student; hardness is that of held-out training images."""
     compute = start(cfg["compute"], job)
-    lab = Lab.open(cfg, compute, Progress(job), read_splits(cfg["images"], data), outputs, route)
-    for seed in lab.progress.remaining(cfg["seeds"]):
-        walk = Walk(lab, seed)
-        rows: list[dict[str, Any]] = []
-        kept: dict[str, Tensor] = {}
+    lab = Lab(cfg, compute, Progress(job), read_splits(cfg["images"], data))
+    routes = read_routes(cfg, lab.images.classes, compute, outputs, route)
+
+    def one_seed(seed: int) -> Outcome:
+        walk = Walk(lab, routes[seed], seed)
         for delta in cfg["deltas"]:
             anchors = greedy_route(cfg["candidates"], delta, walk.hardness_after)
-            rows.append({"delta": delta, **walk.measured(anchors)})
-            kept |= under(f"gs-{delta:g}", walk.student_after(anchors).state_dict())
-        lab.progress.finish(seed, {"rows": rows, **walk.course}, kept)
+            walk.outcome.rows.append({"delta": delta, **walk.measured(anchors)})
+            walk.outcome.weights |= under(f"gs-{delta:g}", walk.student_after(anchors).state_dict())
+        return walk.outcome
 
-    results = [lab.progress.results[seed] for seed in cfg["seeds"]]
-    save_weights(weights, by_seed(lab.progress.weights))
-    rows = [row for result in results for row in result["rows"]]
-    write_json(metrics, {**report(lab, candidates=cfg["candidates"]), "rows": rows})
-    write_course(results, history, times)
+    outcome = per_seed(lab.progress, cfg["seeds"], one_seed)
+    Files(weights, metrics, history, times).write(outcome, {"candidates": cfg["candidates"], **lab.facts()})
 
 
 class Walk:
@@ -59,9 +56,9 @@ class Walk:
     out the same, bit for bit, if it were trained anew.
     """
 
-    def __init__(self, lab: Lab, seed: int) -> None:
-        self.lab, self.seed = lab, seed
-        self.course: dict[str, list[dict[str, Any]]] = {"history": [], "times": []}
+    def __init__(self, lab: Lab, route: Route, seed: int) -> None:
+        self.lab, self.route, self.seed = lab, route, seed
+        self.outcome = Outcome()
         self._students: dict[tuple[int, ...], nn.Module] = {}
         self._rows: dict[tuple[int, ...], dict[str, Any]] = {}
 
@@ -69,14 +66,13 @@ class Walk:
         """The student that followed these anchors."""
         path = tuple(anchors)
         if not path:
-            return new_student(self.lab, self.seed)
+            return self.lab.new_student(self.seed)
         if path not in self._students:
             before = self.student_after(path[:-1])
             model = copy.deepcopy(before)
-            trained = train_stage(self.lab, model, "kd", self._stages(path)[-1], len(path) - 1, self.seed)
-            named = "-".join(map(str, path))
-            for name, rows in courses(trained, seed=self.seed, stage=len(path), anchors=named).items():
-                self.course[name] += rows
+            target = self.route.target(self._stages(path)[-1])
+            trained = train_stage(self.lab, model, "kd", target, len(path) - 1, self.seed)
+            self.outcome.add_course(trained, stage=len(path), anchors="-".join(map(str, path)))
             self._students[path] = model
         return self._students[path]
 
@@ -84,7 +80,7 @@ class Walk:
         """What is reported of that student."""
         path = tuple(anchors)
         if path not in self._rows:
-            self._rows[path] = measure(self.lab, self.seed, self.student_after(path), self._stages(path))
+            self._rows[path] = measure(self.lab, self.route, self.student_after(path), self._stages(path))
         return self._rows[path]
 
     def hardness_after(self, anchors: Sequence[int]) -> list[float]:

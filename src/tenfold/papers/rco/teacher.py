@@ -14,12 +14,12 @@ from tenfold.measure.predictions import accuracy, logits_of, predict
 from tenfold.nets.build import build
 from tenfold.papers.rco.common import WithFeatures, indexed_batches, net_cost
 from tenfold.progress import Progress
+from tenfold.stages.seeds import Outcome, per_seed, write_course
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.training.seeds import write_course
-from tenfold.weights import by_seed, save_weights, under
+from tenfold.weights import below, by_seed, save_weights, under
 
 
 @stage
@@ -52,10 +52,9 @@ def teacher(
     recipe = Recipe.from_cfg(cfg["recipe"])
     net = {**cfg["teacher"], "classes": images.classes}
     augmented = cfg["images"] | {"augment": cfg["augment"]}
-
     progress = Progress(job)
-    for seed in progress.remaining(cfg["seeds"]):
-        torch.manual_seed(seed)
+
+    def one_seed(seed: int) -> Outcome:
         trained = fit(
             compute.place(build(net)),
             indexed_batches(augmented, images.fit, recipe.batch_size, seed, compute.device),
@@ -66,25 +65,16 @@ def teacher(
             keep_after=cfg["checkpoints"],
             title=f"teacher of seed {seed}",
         )
-        rows: list[dict[str, Any]] = []
-        kept: dict[str, Tensor] = {}
+        outcome = Outcome().add_course(trained)
         for epoch, weights in trained.kept.items():
             said, row = outputs_of(cfg, net, epoch, weights, images, compute)
-            rows.append({"seed": seed, "epoch": epoch, **row})
-            kept |= under(f"route/e{epoch}", weights) | under(f"outputs/e{epoch}", said)
-        courses = {
-            name: [{"seed": seed, **row} for row in course]
-            for name, course in (("history", trained.history), ("times", trained.times))
-        }
-        progress.finish(seed, {"rows": rows, **courses}, kept)
+            outcome.rows.append({"epoch": epoch, **row})
+            outcome.weights |= under(f"route/e{epoch}", weights) | under(f"outputs/e{epoch}", said)
+        return outcome
 
-    results = [progress.results[seed] for seed in cfg["seeds"]]
+    outcome = per_seed(progress, cfg["seeds"], one_seed)
     for path, part in ((route, "route"), (outputs, "outputs")):
-        start_of = f"{part}/"
-        save_weights(path, by_seed({
-            seed: {name.removeprefix(start_of): t for name, t in kept.items() if name.startswith(start_of)}
-            for seed, kept in progress.weights.items()
-        }))  # fmt: skip
+        save_weights(path, by_seed({seed: below(f"seed{seed}/{part}", outcome.weights) for seed in cfg["seeds"]}))
     cost = net_cost(net, cfg["images"]["pixels"])
     write_json(
         metrics,
@@ -95,10 +85,10 @@ def teacher(
             "params": cost.params,
             "macs": cost.macs,
             "fit_images": len(images.fit),
-            "rows": [row for result in results for row in result["rows"]],
+            "rows": outcome.rows,
         },
     )
-    write_course(results, history, times)
+    write_course(outcome, history, times)
 
 
 def on_indexed(recipe: Recipe) -> Any:
