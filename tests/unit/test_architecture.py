@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -116,6 +119,42 @@ def test_a_wrong_arrow_is_found(module: str, name: str) -> None:
 def test_every_part_has_its_arrows() -> None:
     parts = {part(module) for module in modules()} - {""}
     assert parts == set(ALLOWED) | SHARED | {"cli"}
+
+
+# What a paper computes may not depend on how it is shown: a reworded table would train nets anew.
+SHOWING = {"tables", "figures", "verdicts", "results", "draw_maps", "scores", "page", "listening"}
+SHOWING_TOO = {  # they count or look, and print in the same job
+    "tenfold.papers.pruning_from_scratch.costs",
+    "tenfold.papers.rco.costs",
+    "tenfold.papers.variance_shift.costs",
+    "tenfold.papers.sknet.illustrate",
+}
+
+
+def shows(module: str) -> bool:
+    """Whether a module is about what readers see."""
+    named = {"report", *SHOWING}.intersection(module.split(".")[3:])
+    return part(module) == "report" or module in SHOWING_TOO or bool(named)
+
+
+def shown(module: str, names: set[str]) -> list[str]:
+    """What of a module's imports is about what readers see, where the module itself computes."""
+    if shows(module):
+        return []
+    return sorted(name for name in names if shows(name) or shows(name.rpartition(".")[0]))
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if module.startswith("tenfold.papers.")])
+def test_what_computes_does_not_import_what_shows(module: str) -> None:
+    assert shown(module, imported(module)) == []
+
+
+def test_a_computing_module_that_shows_is_found() -> None:
+    measure = "tenfold.papers.melody.measure"
+    for name in ("tenfold.report.face.Face", "tenfold.papers.melody.results.Measured", "tenfold.papers.melody.tables"):
+        assert shown(measure, {name}) == [name]
+        assert shown("tenfold.papers.melody.tables", {name}) == []
+    assert shown(measure, {"tenfold.papers.melody.conditions.FREE"}) == []
 
 
 def test_packages_are_empty() -> None:
@@ -232,6 +271,36 @@ def test_a_rule_that_computes_is_found(line: str) -> None:
 
 
 # Papers -----------------------------------------------------------------------------------------------------------
+
+
+def alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module that can import nothing but the standard library and torch."""
+
+    def only_torch(name: str, *args: Any) -> Any:
+        if name.partition(".")[0] not in {"torch", *sys.stdlib_module_names}:
+            raise ImportError(f"{name} is neither torch nor of the standard library")
+        return __import__(name, *args)
+
+    spec = spec_from_file_location("method_alone", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": only_torch}
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_papers_method_needs_torch_alone(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = alone(SOURCES / "papers" / config.package_of(slug) / "method.py", monkeypatch)
+    assert [name for name, found in vars(method).items() if getattr(found, "__module__", "") == method.__name__]
+
+
+@pytest.mark.parametrize("line", ["from tenfold.errors import UserError", "import numpy", "def f(): import scipy\nf()"])
+def test_a_method_that_needs_more_is_found(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "method.py").write_text(line)
+    with pytest.raises(ImportError, match="is neither torch"):
+        alone(tmp_path / "method.py", monkeypatch)
 
 
 def test_every_paper_is_listed() -> None:
