@@ -122,19 +122,9 @@ def test_every_part_has_its_arrows() -> None:
 
 
 # What a paper computes may not depend on how it is shown: a reworded table would train nets anew.
-SHOWING = {"tables", "figures", "verdicts", "results", "draw_maps", "scores", "page", "listening"}
-SHOWING_TOO = {  # they count or look, and print in the same job
-    "tenfold.papers.pruning_from_scratch.costs",
-    "tenfold.papers.rco.costs",
-    "tenfold.papers.variance_shift.costs",
-    "tenfold.papers.sknet.illustrate",
-}
-
-
 def shows(module: str) -> bool:
-    """Whether a module is about what readers see."""
-    named = {"report", *SHOWING}.intersection(module.split(".")[3:])
-    return part(module) == "report" or module in SHOWING_TOO or bool(named)
+    """Whether a module is about what readers see: in report/, or in a paper's own."""
+    return part(module) == "report" or module.split(".")[3:4] == ["report"]
 
 
 def shown(module: str, names: set[str]) -> list[str]:
@@ -151,9 +141,9 @@ def test_what_computes_does_not_import_what_shows(module: str) -> None:
 
 def test_a_computing_module_that_shows_is_found() -> None:
     measure = "tenfold.papers.melody.measure"
-    for name in ("tenfold.report.face.Face", "tenfold.papers.melody.results.Measured", "tenfold.papers.melody.tables"):
+    for name in ("tenfold.report.face.Face", "tenfold.papers.melody.report.results.Measured"):
         assert shown(measure, {name}) == [name]
-        assert shown("tenfold.papers.melody.tables", {name}) == []
+        assert shown("tenfold.papers.melody.report.tables", {name}) == []
     assert shown(measure, {"tenfold.papers.melody.conditions.FREE"}) == []
 
 
