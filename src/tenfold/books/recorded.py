@@ -167,6 +167,11 @@ def books_of(editions: Iterable[str], slugs: Iterable[str]) -> list[Ledger]:
     return [book for book in found if book.provenance_file.exists() or (book.folder / "rows").exists()]
 
 
+def every_book() -> list[Ledger]:
+    """Everything that is on record, single rows included."""
+    return books_of(config.EDITIONS, config.papers())
+
+
 def stays_here(path: str) -> bool:
     """Whether DVC leaves a file out: weights, which are made again when something needs them, and private files."""
     return not set(Path(path).parts).isdisjoint(NOT_KEPT)

@@ -27,7 +27,7 @@ from tenfold import config
 from tenfold.books import probe_runner
 from tenfold.books.plan import PlannedJob, planned
 from tenfold.books.record import refuse_uncommitted
-from tenfold.books.recorded import Ledger, is_of_times
+from tenfold.books.recorded import Ledger, every_book, is_of_times
 from tenfold.errors import UserError
 from tenfold.files import copy_whole, read_json
 from tenfold.identity import equivalences, records
@@ -74,35 +74,51 @@ class Tree:
         """The functions that its jobs entered, as ``module:name``."""
         return set((self.root / ENTERED).read_text(encoding="utf-8").split())
 
+    @property
+    def complaint(self) -> str:
+        """The first error in what its jobs printed."""
+        lines = (self.root / LOG).read_text(encoding="utf-8").splitlines()
+        said = [line for line in lines if line.startswith("tenfold: ") or "Error" in line]
+        return (said or lines or ["nothing was printed"])[0].removeprefix("tenfold: ")
 
-def replay(asked: Iterable[Ledger]) -> list[str]:
+
+def replay(asked: Iterable[Ledger]) -> tuple[list[str], list[str]]:
     """Replays what is stale in some ledgers, and adds what was shown to be equal to ``results/equivalences.json``.
 
+    Two digests count as equal only where that was shown of every job on record that has the first one.
+
     Returns:
-        A line for each pair of digests.
+        A line for each pair of digests that is equal, and one for each pair of which that was not shown.
 
     Raises:
-        UserError: sources are not committed; an output differs; a definition that differs was never entered.
+        UserError: sources are not committed, or a probe cannot be planned.
     """
     refuse_uncommitted()
     head = git("rev-parse", "--short=9", "HEAD").strip()
+    books = list(asked)
     entries: dict[tuple[str, str], dict[str, Any]] = {}
-    for ledger in asked:
-        jobs = list(stale_jobs(ledger))
-        outputs = _shown_equal(ledger, jobs) if jobs else {}
-        for job in jobs:
-            entry = entries.setdefault((job.then.code, job.now.code), {
-                "recorded": job.then.code, "today": job.now.code, "commit": head, "jobs": [], "outputs": 0,
-                "platform": records.fingerprint(),
-            })  # fmt: skip
+    refused: dict[tuple[str, str], str] = {}
+    for ledger in books:
+        for job, shown in replayed(ledger, list(stale_jobs(ledger))):
+            pair = (job.then.code, job.now.code)
+            if isinstance(shown, str):
+                refused.setdefault(pair, f"{job.now.outputs[0]}: {shown}")
+                continue
+            entry = entries.setdefault(pair, {"recorded": pair[0], "today": pair[1], "commit": head, "jobs": [],
+                                              "outputs": 0, "platform": records.fingerprint()})  # fmt: skip
             entry["jobs"].append(job.now.outputs[0])
-            entry["outputs"] += outputs[job.now.outputs[0]]
-    equivalences.add(list(entries.values()))
-    return [
-        f"{entry['recorded']} (today {entry['today']}): {entry['outputs']} outputs of {len(entry['jobs'])} jobs, "
-        f"replayed equal at {head}"
-        for entry in entries.values()
-    ] or ["nothing to replay: every recorded job has today's code, or other settings than today's"]
+            entry["outputs"] += shown
+    others = [ledger for ledger in every_book() if ledger not in books]
+    elsewhere = {job.code: ledger.name for ledger in others for job in recorded_jobs(ledger)}
+    for pair in entries:
+        if pair[0] in elsewhere:
+            refused.setdefault(pair, f"{pair[0]}: is on record in {elsewhere[pair[0]]} too; replay that with it")
+    equal = [entry for pair, entry in entries.items() if pair not in refused]
+    if equal:
+        equivalences.add(equal)
+    said = [f"{entry['recorded']} (today {entry['today']}): {entry['outputs']} outputs of {len(entry['jobs'])} jobs, "
+            f"replayed equal at {head}" for entry in equal]  # fmt: skip
+    return said, list(refused.values())
 
 
 def stale_jobs(ledger: Ledger) -> Iterator[Stale]:
@@ -124,38 +140,58 @@ def recorded_jobs(ledger: Ledger) -> Iterator[Recorded]:
         yield Recorded(run["module"], run["stage"], run["cfg"], run["code"], (run["output"],))
 
 
-def _shown_equal(ledger: Ledger, jobs: list[Stale]) -> dict[str, int]:
-    """Runs both codes on the ledger's probe; for each job's first output how many of its outputs were compared."""
-    outputs = [job.now.outputs[0] for job in jobs]
+def replayed(ledger: Ledger, jobs: list[Stale]) -> Iterator[tuple[Stale, int | str]]:
+    """Runs both codes on a ledger's probe: how many outputs of a job are the same, or why that was not shown."""
     with tempfile.TemporaryDirectory() as folder:
-        old = _lay_commit_of(ledger, jobs, Path(folder, "then"))
-        new = lay("HEAD", Path(folder, "now"))
-        trees = [_probed(ledger, root) for root in (old, new)]
-        for output in outputs:
-            if any(output not in tree.plan for tree in trees):
-                raise UserError(f"{output}: the probe of {ledger.name} does not have it; run it in full")
-        _bring_data(trees, outputs)
-        _run_side_by_side(trees, outputs)
-        then, now = trees
-        compared = {output: _compare(then, now, output) for output in outputs}
-        for job in jobs:
-            if unseen := never_entered(then, now, job.now.outputs[0]):
-                raise UserError(f"{job.now.outputs[0]}: the replay never ran {', '.join(unseen)}; run it in full")
-    return compared
+        for root, of_commit in _laid_by_commit(ledger, jobs, Path(folder)):
+            if root is None:
+                why = "no commit of its record has the sources that made it; run it in full"
+                yield from ((job, why) for job in of_commit)
+                continue
+            then, now = _probed(ledger, root), _probed(ledger, lay("HEAD", Path(folder, f"now-{root.name}")))
+            outputs = [job.now.outputs[0] for job in of_commit]
+            planned_ones = [output for output in outputs if output in then.plan and output in now.plan]
+            _bring_data([then, now], planned_ones)
+            _run_side_by_side([then, now], planned_ones)
+            yield from ((job, _shown(then, now, job.now.outputs[0])) for job in of_commit)
 
 
-def _lay_commit_of(ledger: Ledger, jobs: list[Stale], root: Path) -> Path:
-    """Lays out the newest commit of a record whose sources have the recorded digests."""
-    history = git("log", "--format=%H", "--", str(ledger.folder)).split()
-    for commit in history:
-        tree = lay(commit, root / commit[:9])
+def _shown(then: Tree, now: Tree, output: str) -> int | str:
+    """How many outputs of a job are the same in both trees, or why the probe shows nothing of it."""
+    if output not in now.plan or output not in then.plan:
+        return "the probe does not have it; run it in full"
+    files = [path for path in now.plan[output].outputs if not is_of_times(path)]
+    for tree in (then, now):
+        if not all((tree.root / path).exists() for path in files):
+            return f"the probe failed: {tree.complaint}"
+    if differing := [path for path in files if (then.root / path).read_bytes() != (now.root / path).read_bytes()]:
+        return f"{differing[0]} differs on the probe, so the code is not the same in effect; run it in full"
+    if unseen := never_entered(then, now, output):
+        return f"the replay never ran {', '.join(unseen)}; run it in full"
+    return len(files)
+
+
+def _laid_by_commit(ledger: Ledger, jobs: list[Stale], folder: Path) -> Iterator[tuple[Path | None, list[Stale]]]:
+    """The newest commits of a record whose sources have the recorded digests, laid out, each with its jobs."""
+    left = list(jobs)
+    for commit in git("log", "--format=%H", "--", str(ledger.folder)).split() if jobs else ():
+        tree = lay(commit, folder / commit[:9])
         code = Code(tree)
-        try:
-            if all(code.of_job(job.then.module, job.then.stage, job.then.cfg) == job.then.code for job in jobs):
-                return tree
-        except KeyError:  # it does not have the stage
-            continue
-    raise UserError(f"{ledger.name}: no commit of its record has the sources that made it; run it in full")
+        found = [job for job in left if _has(code, job.then)]
+        left = [job for job in left if job not in found]
+        if found:
+            yield tree, found
+        if not left:
+            return
+    if left:
+        yield None, left
+
+
+def _has(code: Code, job: Recorded) -> bool:
+    try:
+        return code.of_job(job.module, job.stage, job.cfg) == job.code
+    except KeyError:  # these sources lack the stage
+        return False
 
 
 def lay(commit: str, root: Path) -> Path:
@@ -238,11 +274,8 @@ def _run_side_by_side(trees: list[Tree], outputs: list[str]) -> None:
         command = [sys.executable, probe_runner.__file__, PLAN, ENTERED]
         with (tree.root / LOG).open("w", encoding="utf-8") as log:
             running.append(subprocess.Popen(command, cwd=tree.root, env=env, stdout=log, stderr=log))
-    for tree, process in zip(trees, running, strict=True):
-        if process.wait() != 0:
-            lines = (tree.root / LOG).read_text(encoding="utf-8").splitlines()
-            said = next((line for line in lines if line.startswith("tenfold: ") or "Error" in line), lines[-1])
-            raise UserError(f"the probe failed in {tree.root.name}: {said.removeprefix('tenfold: ')}")
+    for process in running:
+        process.wait()
 
 
 def leading_to(outputs: Iterable[str], plan: dict[str, PlannedJob]) -> list[PlannedJob]:
@@ -255,19 +288,6 @@ def leading_to(outputs: Iterable[str], plan: dict[str, PlannedJob]) -> list[Plan
             found[job.outputs] = job
             waiting += job.inputs
     return list(found.values())
-
-
-def _compare(then: Tree, now: Tree, output: str) -> int:
-    """How many outputs of a job are the same bytes in both trees.
-
-    Raises:
-        UserError: one is not.
-    """
-    files = [path for path in now.plan[output].outputs if not is_of_times(path)]
-    for path in files:
-        if (then.root / path).read_bytes() != (now.root / path).read_bytes():
-            raise UserError(f"{path}: differs on the probe, so the code is not the same in effect; run it in full")
-    return len(files)
 
 
 # What has to be entered -------------------------------------------------------------------------------------------
