@@ -99,7 +99,7 @@ def replay(asked: Iterable[Ledger]) -> tuple[list[str], list[str]]:
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     refused: dict[tuple[str, str], str] = {}
     for ledger in books:
-        for job, shown in replayed(ledger, list(stale_jobs(ledger))):
+        for job, shown in replayed(ledger, list(stale_jobs(ledger)), head):
             pair = (job.then.code, job.now.code)
             if isinstance(shown, str):
                 refused.setdefault(pair, f"{job.now.outputs[0]}: {shown}")
@@ -140,15 +140,19 @@ def recorded_jobs(ledger: Ledger) -> Iterator[Recorded]:
         yield Recorded(run["module"], run["stage"], run["cfg"], run["code"], (run["output"],))
 
 
-def replayed(ledger: Ledger, jobs: list[Stale]) -> Iterator[tuple[Stale, int | str]]:
-    """Runs both codes on a ledger's probe: how many outputs of a job are the same, or why that was not shown."""
+def replayed(ledger: Ledger, jobs: list[Stale], today: str) -> Iterator[tuple[Stale, int | str]]:
+    """Runs the recorded code and that of the commit ``today`` on a ledger's probe.
+
+    Yields:
+        Each job with the number of its outputs that are the same, or with the reason why that was not shown.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for root, of_commit in _laid_by_commit(ledger, jobs, Path(folder)):
             if root is None:
                 why = "no commit of its record has the sources that made it; run it in full"
                 yield from ((job, why) for job in of_commit)
                 continue
-            then, now = _probed(ledger, root), _probed(ledger, lay("HEAD", Path(folder, f"now-{root.name}")))
+            then, now = _probed(ledger, root), _probed(ledger, lay(today, Path(folder, f"now-{root.name}")))
             outputs = [job.now.outputs[0] for job in of_commit]
             planned_ones = [output for output in outputs if output in then.plan and output in now.plan]
             _bring_data([then, now], planned_ones)

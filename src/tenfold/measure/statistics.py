@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import correlation as correlation_of
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -169,7 +170,7 @@ def correlation(first: ArrayLike, second: ArrayLike) -> float:
         raise ValueError("a correlation needs two vectors of equal length, at least 2")
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         raise ValueError("a constant vector has no correlation")
-    return float(stats.pearsonr(a, b).statistic)
+    return correlation_of(a.tolist(), b.tolist())
 
 
 def mean_correlation(vectors: Sequence[ArrayLike]) -> float:

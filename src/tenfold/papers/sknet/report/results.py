@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
-
-import numpy as np
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg
@@ -80,7 +79,7 @@ class Attention:
         """Slope of D over the scale, by least squares, by seed: how much D rises where objects double."""
         scales = list(self.rows[unit])
         return {
-            seed: float(np.polyfit(scales, [self.rows[unit][scale][seed]["difference"] for scale in scales], 1)[0])
+            seed: linear_regression(scales, [self.rows[unit][scale][seed]["difference"] for scale in scales]).slope
             for seed in self.rows[unit][scales[0]]
         }
 

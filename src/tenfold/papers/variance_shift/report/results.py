@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import log
 from pathlib import Path
-from statistics import mean
+from statistics import linear_regression, mean
 from typing import Any
-
-import numpy as np
 
 from tenfold.launcher import Cfg
 from tenfold.report.arms import Arm as AnyArm
@@ -117,8 +116,8 @@ class Weights:
         """The power of d with which d cos^2 grows: slope of a line through the logarithms of ``by_d``."""
         found = {}
         for seed in self.rows:
-            d, d_cos2 = np.log(list(self.by_d(seed).items())).T
-            found[seed] = float(np.polyfit(d, d_cos2, 1)[0])
+            points = self.by_d(seed)
+            found[seed] = linear_regression(list(map(log, points)), list(map(log, points.values()))).slope
         return found
 
 
