@@ -10,6 +10,10 @@
 Only the counts survive: no weight, and not which channel it was. Everything here works on any torch module whose
 prunable BatchNorm layers are named. Details follow the official code (github.com/frankwang345/pruning-from-scratch
 at 3102332), departures from it are marked [choice].
+
+Claim C1 of the paper: similar or higher accuracy.
+Ours at real (n = 5): accuracy of resnet20-c8/pruned-p0.5 63.86, of resnet20-c8/pretrained-p0.5 63.67, of
+resnet20-c8/uniform-p0.5 66.51. Runtime: 222 CPU-seconds at small, 116 CPU-minutes at real (two cores).
 """
 
 from __future__ import annotations
