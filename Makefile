@@ -37,7 +37,7 @@ record: $(READY) ## put what was computed on record: tables, figures, claims, ch
 restore: $(READY) ## bring back all that is on record, without computing anything
 	@$(BIN)/tenfold restore
 
-gc: $(READY) ## drop what neither this commit nor a tag refers to, from store/ and DVC's cache
+gc: $(READY) ## drop what neither this commit, a branch nor a tag refers to, from store/ and DVC's cache
 	@$(BIN)/tenfold gc
 
 test: $(READY) ## the tests (about 10 minutes on 2 cores)

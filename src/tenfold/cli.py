@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tenfold import config, workflow
 from tenfold.errors import UserError, limit_of_machine
@@ -18,12 +20,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb: Verb = given.verb
     try:
         try:
+            go_to_root(given)
             return verb(given)
+        except BrokenPipeError:  # whoever reads has enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except OSError as error:
             raise limit_of_machine(error) from error
     except UserError as error:
         print(f"tenfold: {error}", file=sys.stderr)
         return 2
+
+
+def go_to_root(given: argparse.Namespace) -> None:
+    """Makes the project's root the working directory; a file that was asked for keeps its meaning.
+
+    Raises:
+        UserError: the working directory is not within the project whose sources run.
+    """
+    here, root = Path.cwd().resolve(), config.ROOT
+    if not here.is_relative_to(root):
+        own = next((folder for folder in (here, *here.parents) if (folder / "src" / "tenfold").is_dir()), None)
+        mend = f"use {own}/.venv/bin/tenfold (make there sets it up)" if own else f"cd {root}"
+        raise UserError(f"this command is of {root}, and {here} is not in it: {mend}")
+    if getattr(given, "what", None):
+        name, *cell = given.what.split(":", 1)
+        path = (here / name).resolve()
+        if path.is_relative_to(root):
+            given.what = ":".join([path.relative_to(root).as_posix(), *cell])
+    os.chdir(root)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--data", action="store_true", help="only prepared real datasets, from --remote")
     restore.add_argument("--remote", help="the remote for --data")
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
-    add("gc", _gc, "drop from store/ and DVC's cache what neither this commit nor a tag refers to")
+    collect = add("gc", _gc, "drop from store/ and DVC's cache what neither this commit, a branch nor a tag refers to")
+    collect.add_argument("--dry-run", action="store_true", help="only say what would be dropped")
     explain = add("explain", _explain, "say where a file or one cell of a table comes from")
     explain.add_argument(
         "what", metavar="FILE[:ROW:COLUMN]", help="ROW as printed (keys joined by ' / ') or its number"
@@ -157,10 +183,10 @@ def _restore(given: argparse.Namespace) -> int:
     return 0
 
 
-def _gc(_given: argparse.Namespace) -> int:
-    from tenfold.books import ledger
+def _gc(given: argparse.Namespace) -> int:
+    from tenfold.books.gc import gc
 
-    ledger.gc()
+    print("\n".join(gc(dry_run=given.dry_run)))
     return 0
 
 

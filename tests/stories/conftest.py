@@ -43,11 +43,17 @@ class Repository:
     python: str = sys.executable
 
     def run(
-        self, *command: str, env: dict[str, str] | None = None, check: bool = True
+        self, *command: str, env: dict[str, str] | None = None, check: bool = True, cwd: str | Path = "."
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command in the repository and gives its output as text."""
+        """Runs a command in the repository, or in a folder of it, and gives its output as text."""
         done = subprocess.run(
-            command, cwd=self.path, env=self.env | (env or {}), text=True, capture_output=True, timeout=600, check=False
+            command,
+            cwd=self.path / cwd,
+            env=self.env | (env or {}),
+            text=True,
+            capture_output=True,
+            timeout=600,
+            check=False,
         )
         assert not check or done.returncode == 0, (
             f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"

@@ -128,14 +128,38 @@ def test_restore_of_another_version(versions: Repository, tmp_path: Path) -> Non
 def test_gc_drops_what_neither_the_commit_nor_a_tag_refers_to(versions: Repository, tmp_path: Path) -> None:
     clone = versions.clone(tmp_path / "clone")
     before = clone.checksums("store")
-    clone.tenfold("gc")
+    assert "store: 0 of" in clone.tenfold("gc").stdout
     assert clone.checksums("store") == before
     clone.run("git", "tag", "-d", FIRST)
-    clone.tenfold("gc")
+    assert "objects" in (said := clone.tenfold("gc", "--dry-run").stdout)
+    assert "would be dropped" in said
+    assert clone.checksums("store") == before
+    clone.tenfold("gc", cwd="results/small")
     after = clone.checksums("store")
     assert set(after) < set(before)
     assert all(before[path] == checksum for path, checksum in after.items())
     assert clone.dvc("pull").returncode == 0
+
+
+def test_gc_leaves_a_cache_alone_that_others_may_use(versions: Repository, tmp_path: Path) -> None:
+    clone = versions.clone(tmp_path / "clone")
+    other = tmp_path / "shared" / "files" / "md5" / "ab" / "cdef"
+    other.parent.mkdir(parents=True)
+    other.write_text("another project's")
+    clone.dvc("cache", "dir", "--local", str(tmp_path / "shared"))
+    assert f"{tmp_path / 'shared'}: is outside .dvc/, others may use it" in clone.tenfold("gc").stdout
+    assert other.read_text() == "another project's"
+
+
+def test_gc_that_cannot_know_what_is_needed_drops_nothing(versions: Repository, tmp_path: Path) -> None:
+    clone = versions.clone(tmp_path / "clone")
+    for listing in (clone.path / "store").rglob("*.dir"):
+        listing.unlink()
+    before = clone.checksums("store")
+    done = clone.tenfold("gc", check=False)
+    assert done.returncode == 2
+    assert "is missing, it lists what is needed; git checkout -- store" in done.stderr
+    assert clone.checksums("store") == before
 
 
 def test_a_worktree_and_another_umask(recorded_once: Repository, tmp_path: Path) -> None:

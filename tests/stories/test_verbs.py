@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +109,35 @@ def test_nothing_computed_and_nothing_recorded(recorded_once: Repository, reposi
     assert "small/toy: not on record\n" in repository.tenfold("compare").stdout
     repository.run("cp", "-r", str(recorded_once.path / "results"), "results")
     assert "small/toy: on record, not computed here\n" in repository.tenfold("compare", "--strict").stdout
+
+
+def test_verbs_mean_the_same_from_every_folder_of_the_project(recorded: Repository, tmp_path: Path) -> None:
+    asked = f"{ROOT}/metrics/fancy/s0-2.json"
+    at_root = recorded.tenfold("explain", asked).stdout
+    assert recorded.tenfold("explain", "s0-2.json", cwd=f"{ROOT}/metrics/fancy").stdout == at_root
+    assert recorded.tenfold("explain", str(recorded.path / asked), cwd="results").stdout == at_root
+    link = tmp_path / "link"
+    link.symlink_to(recorded.path)
+    assert recorded.tenfold("explain", str(link / asked), cwd=link).stdout == at_root
+    for verb in ("verify", "compare", "target"):
+        assert recorded.tenfold(verb, cwd="results/small").stdout == recorded.tenfold(verb).stdout
+    recorded.tenfold("record", "--index", cwd="results")
+    assert recorded.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_verb_of_another_clone_is_refused(recorded: Repository, tmp_path: Path) -> None:
+    other = recorded.clone(tmp_path / "other")
+    for verb in ("verify", "compare", "record", "restore", "gc"):
+        done = recorded.tenfold(verb, cwd=other.path, check=False)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"tenfold: this command is of {recorded.path}, and {other.path} is not in it: "
+            f"use {other.path}/.venv/bin/tenfold (make there sets it up)\n"
+        )
+
+
+def test_a_reader_that_has_enough_is_no_fault(recorded: Repository) -> None:
+    explain = f"{recorded.python} -m tenfold.cli explain {ROOT}/tables/table-counts.csv"
+    done = recorded.run("bash", "-c", f"set -o pipefail; {explain} | head -1")
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1

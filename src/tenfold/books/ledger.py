@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ import yaml
 
 from tenfold.books.recorded import Ledger, ledgers
 from tenfold.errors import UserError
-from tenfold.files import copy_whole, write_text
+from tenfold.files import write_text
 
 TOP, STORE = Path("dvc.yaml"), Path("store")
 MEGABYTE = 1000**2
@@ -107,21 +106,6 @@ def is_intact(entry: Path) -> bool:
     with entry.open("rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return found == entry.parent.name + entry.name.removesuffix(".dir")
-
-
-def gc() -> None:
-    """Drops from store/ and DVC's cache what neither the working tree nor a tag refers to, and what was set aside.
-
-    DVC (3.67) reads a tag's ledger as if the repository's root were the root of the file system, so it looks for
-    an in-repository remote in the wrong place; lists of a folder's files that it does not find there count as empty,
-    and the tag's files as unused. So all lists are put into the cache first.
-    """
-    for listing in (STORE / "files" / "md5").glob("??/*.dir"):
-        target = cache() / listing.relative_to(STORE)
-        if not target.exists():
-            copy_whole(listing, target)
-    dvc("gc", "--workspace", "--all-tags", "--cloud", "--force")
-    shutil.rmtree(Path("runs", ".aside"), ignore_errors=True)
 
 
 def cache() -> Path:
