@@ -163,13 +163,14 @@ def _replay(given: argparse.Namespace) -> int:
 def _verify(_given: argparse.Namespace) -> int:
     from tenfold.books.verify import verify
 
-    checked, wrong, anew = verify()
-    for path in anew:
+    found = verify()
+    for path in found.anew:
         print(f"{path}: made anew here, with other bytes than on record")
-    for line in wrong:
+    for line in found.wrong:
         print(line)
-    print(f"{checked} files checked: {len(wrong)} are not what their record says, {len(anew)} were made anew here")
-    return int(bool(wrong))
+    print(f"{found.files} files checked: {len(found.wrong)} are not what their record says, "
+          f"{len(found.anew)} were made anew here")  # fmt: skip
+    return int(bool(found.wrong))
 
 
 def _restore(given: argparse.Namespace) -> int:

@@ -141,3 +141,40 @@ def test_a_reader_that_has_enough_is_no_fault(recorded: Repository) -> None:
     done = recorded.run("bash", "-c", f"set -o pipefail; {explain} | head -1")
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("results/small/scoreboard.md", "T1", "T2", "does not follow from what is on record"),
+        ("README.md", "| toy ", "| tog ", "does not follow from what is on record"),
+        ("dvc.yaml", "metrics:", "metric:", "does not follow from what is on record"),
+        ("results/small/toy/claims.json", "T1", "T2", "on record is"),
+        ("results/small/toy/metrics.json", "fancy", None, "is missing; git checkout"),
+        ("results/small/toy/tables/table-counts.csv", "fancy", "Fancy", "on record is"),
+        (f"{ROOT}/metrics/fancy/s0-2.json", "fancy", "Fancy", "on record is"),
+    ],
+)
+def test_verify_names_whatever_is_not_as_recorded(
+    recorded: Repository, file: str, old: str, new: str | None, says: str
+) -> None:
+    assert "0 are not what their record says" in recorded.tenfold("verify").stdout
+    if new is None:
+        (recorded.path / file).unlink()
+    else:
+        recorded.edit(file, old, new)
+    done = recorded.tenfold("verify", check=False)
+    assert done.returncode == 1
+    lines = [line for line in done.stdout.splitlines() if line.startswith(f"{file}: ")]
+    assert len(lines) == 1
+    assert says in lines[0]
+
+
+def test_verify_names_a_file_of_no_record_and_counts_each_file_once(recorded: Repository) -> None:
+    before = recorded.tenfold("verify").stdout.splitlines()[-1]
+    files = {path for folder in ("runs/small/toy", "results/small/toy", "data") for path in recorded.checksums(folder)}
+    known = {path for path in files if not path.endswith((".lock", ".yaml", "provenance.json"))}
+    assert before.startswith(f"{len(known)} files checked")
+    (recorded.path / "results/small/toy/tables/more.csv").write_text("a")
+    done = recorded.tenfold("verify", check=False)
+    assert "results/small/toy/tables/more.csv: is on no record" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 from tenfold import config
@@ -15,8 +16,12 @@ README = Path("README.md")
 BLOCK = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", flags=re.DOTALL)
 
 
-def rebuild() -> None:
-    """Writes all that is derived from what is on record; after a merge too, whatever state the files are in."""
+def rebuild(target: Path = Path()) -> None:
+    """Writes all that is derived from what is on record; after a merge too, whatever state the files are in.
+
+    Args:
+        target: the folder that stands for the project's root.
+    """
     from tenfold.report.scoreboard import CSV_HEADER, read_claims, readme_block, scoreboard_markdown, scoreboard_rows
     from tenfold.report.tables import write_csv
 
@@ -25,12 +30,21 @@ def rebuild() -> None:
         papers = read_claims(sorted((RESULTS / edition).glob("*/claims.json")))
         every += papers
         if papers:
-            write_csv(RESULTS / edition / "scoreboard.csv", CSV_HEADER, scoreboard_rows(papers))
-            write_text(RESULTS / edition / "scoreboard.md", scoreboard_markdown(papers))
+            write_csv(target / RESULTS / edition / "scoreboard.csv", CSV_HEADER, scoreboard_rows(papers))
+            write_text(target / RESULTS / edition / "scoreboard.md", scoreboard_markdown(papers))
     if README.exists():
         text = README.read_text(encoding="utf-8")
         if not BLOCK.search(text):
             raise UserError("README.md: lacks the lines <!-- results:begin --> and <!-- results:end -->")
         block = readme_block(sorted(every, key=lambda paper: paper["paper"])) if every else ""
-        write_text(README, BLOCK.sub(lambda _: f"\n{block}\n" if block else "", text))
-    ledger.write_top()
+        write_text(target / README, BLOCK.sub(lambda _: f"\n{block}\n" if block else "", text))
+    ledger.write_top(target)
+
+
+def outdated() -> list[Path]:
+    """The derived files that are not as they follow from what is on record, or are not there."""
+    with tempfile.TemporaryDirectory() as folder:
+        rebuild(Path(folder))
+        derived = [path.relative_to(folder) for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+        return [path for path in derived
+                if not path.exists() or path.read_bytes() != Path(folder, path).read_bytes()]  # fmt: skip

@@ -86,8 +86,8 @@ def push(recorded: Iterable[Ledger]) -> None:
     dvc("push", *(str(ledger.dvc_file) for ledger in recorded))
 
 
-def write_top() -> None:
-    """Writes the top-level ``dvc.yaml``: metrics, plots, params and artifacts of all that is on record."""
+def write_top(target: Path = Path()) -> None:
+    """Writes the top-level ``dvc.yaml`` in a folder: metrics, plots, params and artifacts of all that is on record."""
     metrics, plots, params, artifacts = [], [], [], {}
     for ledger in ledgers():
         if (ledger.folder / "metrics.json").exists():
@@ -98,7 +98,7 @@ def write_top() -> None:
             artifacts[f"{ledger.slug}-{ledger.edition}"] = {"path": ledger.kept_headline.as_posix(), "type": "model"}
     content = {"metrics": metrics, "plots": plots, "params": list(dict.fromkeys(params)), "artifacts": artifacts}
     header = "# Written by `tenfold record --index`. The ledgers of what DVC keeps lie in results/<edition>/<paper>/.\n"
-    write_text(TOP, header + _yaml({name: listed for name, listed in content.items() if listed}))
+    write_text(target / TOP, header + _yaml({name: listed for name, listed in content.items() if listed}))
 
 
 def is_intact(entry: Path) -> bool:

@@ -70,7 +70,7 @@ def refuse_uncommitted() -> None:
 def refuse_pictures_of_data(provenance: Provenance) -> None:
     """A picture is recorded only if its job read no private file and no dataset that must not be passed on."""
     for job in provenance.jobs:
-        shown = [path for path in job.outputs if _is_recorded(path) and path.endswith(PICTURES)]
+        shown = [path for path in job.outputs if is_recorded(path) and path.endswith(PICTURES)]
         for source in job.inputs if shown else ():
             if not may_be_shown(source):
                 raise UserError(
@@ -128,7 +128,7 @@ def _is_kept(path: Path) -> bool:
     )
 
 
-def _is_recorded(path: str) -> bool:
+def is_recorded(path: str) -> bool:
     """Whether a file of runs/ is copied to results/."""
     below = Path(path).parts[3:]
     return (len(below) > 1 and below[0] in RECORDED_FOLDERS) or below in {(name,) for name in RECORDED_FILES}
@@ -260,7 +260,7 @@ def keep_headline(book: Ledger, provenance: Provenance) -> Path | None:
 
 def write(book: Ledger, provenance: Provenance) -> None:
     """Writes results/, the record and the ledger, and has DVC keep the files. Each file is whole or as it was."""
-    wanted = [path for path in map(Path, provenance.job_of) if path.is_file() and _is_recorded(path.as_posix())]
+    wanted = [path for path in map(Path, provenance.job_of) if path.is_file() and is_recorded(path.as_posix())]
     for path in sorted(wanted):
         fault("record-copy")
         copy_whole(path, book.folder / path.relative_to(book.runs))

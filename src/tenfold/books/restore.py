@@ -31,11 +31,13 @@ def restore() -> list[str]:
     _pull(books)
     for book in books:
         _put_back_headline(book)
-    checked, wrong, _ = verify()
-    if wrong:
-        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise UserError(f"{wrong[0]}{more}: DVC's copy is damaged; git checkout -- store, then restore again")
-    return [f"{book.name}: restored" for book in books] + [f"{checked} files are as recorded"]
+    found = verify()
+    if found.wrong:
+        more = f" (and {len(found.wrong) - 1} more)" if len(found.wrong) > 1 else ""
+        by_dvc = found.wrong[0].startswith("runs")
+        mend = "; DVC's copy is damaged: git checkout -- store, then restore again" if by_dvc else ""
+        raise UserError(f"{found.wrong[0]}{mend}{more}")
+    return [f"{book.name}: restored" for book in books] + [f"{found.files} files are as recorded"]
 
 
 def _pull(books: list[Ledger]) -> None:
