@@ -132,7 +132,7 @@ def _record(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from tenfold.books.compare import DIFFERS, compare
+    from tenfold.books.compare import DIFFERS, NOT_HERE, compare
     from tenfold.books.recorded import Ledger
     from tenfold.report.scoreboard import glance, read_claims
 
@@ -144,6 +144,9 @@ def _compare(given: argparse.Namespace) -> int:
     found = [compare(book) for book in books]
     print("\n".join(line for comparison in found for line in comparison.lines()))
     print(f"scoreboard: runs/{edition}/scoreboard.md; tables, figures and verdicts: runs/{edition}/<paper>/")
+    if found and all(comparison.outcome == NOT_HERE for comparison in found):
+        print("nothing was compared: make reproduce computes it, make restore brings what is on record")
+        return int(given.strict)
     return int(given.strict and any(comparison.outcome == DIFFERS for comparison in found))
 
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOY = ROOT / "tests" / "toy"
 HOUSE = [
     "Snakefile",
+    ".gitattributes",
     ".gitignore",
     "pyproject.toml",
     "requirements.lock",

@@ -186,7 +186,9 @@ def test_what_is_kept_is_capped(repository: Repository) -> None:
     [
         (["record", "gone"], "'gone' is not a paper; allowed: all, toy"),
         (["compare", "--edition", "tiny"], "'tiny' is not an edition; allowed: smoke, small, real, full"),
-        (["explain", "results/nothing.csv"], "there is no such file"),
+        (["explain", "results/nothing.csv"], "no job is known that made such a file"),
+        (["explain", "README.md"], "no job is known that made such a file"),
+        (["explain", "results"], "no job is known that made such a file"),
         (
             ["explain", f"{ROOT}/tables/table-counts.csv:nobody:count"],
             "has no row 'nobody'; allowed: 1 to 2, or plain, fancy",

@@ -169,3 +169,22 @@ def test_to_an_older_commit_and_back_without_computing(recorded: Repository) -> 
         assert {path: found.get(path, sha) for path, sha in expected.items()} == expected
         assert set(expected) - set(found) <= {f"{ROOT}/weights/fancy/s0-2.json"}
     assert found == new, "the weights that were set aside are back"
+
+
+def test_a_clone_whose_git_would_change_line_ends(recorded_once: Repository, tmp_path: Path) -> None:
+    recorded_once.run(
+        "git", "clone", "-q", "-c", "core.autocrlf=true", str(recorded_once.path), str(tmp_path / "clone")
+    )
+    clone = Repository(tmp_path / "clone", recorded_once.env | {"PYTHONPATH": str(tmp_path / "clone" / "src")})
+    clone.tenfold("restore")
+    assert "0 are not what their record says" in clone.tenfold("verify").stdout
+    assert clone.waiting() == []
+
+
+def test_a_refusal_of_gits_is_said_as_it_is(recorded_once: Repository, tmp_path: Path) -> None:
+    clone = recorded_once.clone(tmp_path / "clone")
+    clone.env["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"
+    done = clone.tenfold("restore", "--rev", "main", check=False)
+    assert done.returncode == 2
+    assert "dubious ownership" in done.stderr
+    assert "is not a commit" not in done.stderr

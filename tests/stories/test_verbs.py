@@ -178,3 +178,36 @@ def test_verify_names_a_file_of_no_record_and_counts_each_file_once(recorded: Re
     (recorded.path / "results/small/toy/tables/more.csv").write_text("a")
     done = recorded.tenfold("verify", check=False)
     assert "results/small/toy/tables/more.csv: is on no record" in done.stdout
+
+
+@pytest.mark.parametrize("suffix", ["csv", "cells.json"])
+def test_explain_says_first_that_a_file_is_not_as_recorded(recorded: Repository, suffix: str) -> None:
+    table = f"results/small/toy/tables/table-counts.{suffix}"
+    recorded.edit(table, "fancy", "fency")
+    first = recorded.tenfold("explain", table).stdout.splitlines()[0]
+    assert first.startswith(f"{table}: IS NOT AS RECORDED")
+    here = f"{ROOT}/metrics/fancy/s0-2.json"
+    recorded.edit(here, "fancy", "fency")
+    done = recorded.tenfold("explain", here, check=False)
+    assert done.returncode == 2
+    assert f"{here}: IS NOT AS RECORDED" in done.stderr
+
+
+def test_explain_knows_the_headline(recorded: Repository) -> None:
+    text = recorded.tenfold("explain", "runs/small/toy/headline/fancy/s0-2.json").stdout
+    assert "rule      toy_count" in text
+
+
+def test_compare_claims_nothing_of_a_file_that_no_job_made(recorded: Repository) -> None:
+    recorded.edit(f"{ROOT}/tables/table-counts.csv", "fancy", "fency")
+    done = recorded.tenfold("compare", "--strict", check=False)
+    assert done.returncode == 1
+    assert "table-counts.csv: is neither as recorded nor as a job here left it; snakemake -f" in done.stdout
+    assert "equal platform" not in done.stdout
+
+
+def test_compare_of_nothing_fails_where_it_is_strict(recorded_once: Repository, tmp_path: Path) -> None:
+    clone = recorded_once.clone(tmp_path / "clone")
+    done = clone.tenfold("compare", "--strict", check=False)
+    assert done.returncode == 1
+    assert "nothing was compared: make reproduce" in done.stdout

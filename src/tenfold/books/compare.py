@@ -10,9 +10,10 @@ from typing import Any
 from tenfold.books.recorded import Ledger, Provenance, is_of_times
 from tenfold.files import read_json, sha256
 from tenfold.identity.equivalences import representative
-from tenfold.identity.records import read_run_record
+from tenfold.identity.records import made_here, read_run_record
 
 SAME, WITHIN, DIFFERS, SINGLE = "same bytes", "same within seed spread", "differs", "one seed: not judged"
+NOT_HERE = "on record, not computed here"
 Cell = dict[str, Any]
 
 
@@ -49,11 +50,17 @@ def compare(book: Ledger) -> Comparison:
     here = {path: book.runs / path.relative_to(book.folder) for path in recorded}
     missing = [path for path in here.values() if not path.exists()]
     if len(missing) == len(recorded):
-        return Comparison(book.name, "on record, not computed here", verdicts, [])
+        return Comparison(book.name, NOT_HERE, verdicts, [])
     changed = [path for path in recorded if here[path].exists() and sha256(path) != sha256(here[path])]
     details = [f"{path}: is missing here" for path in missing]
     if not changed and not missing:
         return Comparison(book.name, SAME, verdicts, [])
+    by_hand = [here[path] for path in changed if not made_here(here[path])]
+    if by_hand:
+        details += [
+            f"{path}: is neither as recorded nor as a job here left it; snakemake -f {path}" for path in by_hand
+        ]
+        return Comparison(book.name, DIFFERS, verdicts, details)
     same_platform, same_work = _circumstances(provenance, [here[path].as_posix() for path in changed])
     if not same_work:
         details.append("settings or code are not the recorded ones")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenfold.books.recorded import RESULTS, Ledger, ledgers
+from tenfold.books.recorded import RESULTS, Job, Ledger, ledgers
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, read_json, sha256
 from tenfold.identity import digest
@@ -48,14 +48,21 @@ def explain(asked: str) -> list[str]:
     if not Path(asked).exists() and asked.count(":") >= 2:
         name, row, column = asked.rsplit(":", 2)
     path = Path(name)
-    if not path.exists() and _origin(_made(path)) is None:
-        raise UserError(f"{name}: there is no such file; FILE or FILE:ROW:COLUMN is wanted, below runs/ or results/")
+    warned = list(_not_as_recorded(path))
+    if path.is_dir() or _origin(_made(path)) is None:
+        unknown = (
+            f"{name}: no job is known that made such a file; FILE or FILE:ROW:COLUMN of runs/ or results/ is wanted"
+        )
+        raise UserError(warned[0] if warned else unknown)
     if not row:
-        return list(_lineage(_made(path), "", set()))
+        return [*warned, *_lineage(_made(path), "", set())]
     cell = find_cell(path, row, column)
     value = cell["exact"] if not cell["values"] else " ".join(f"{value:.6g}" for value in cell["values"])
     seeds = f"seeds {' '.join(map(str, cell['seeds']))}: " if cell["seeds"] else ""
-    lines = [f"{' / '.join(cell['row'])}, {cell['column']} ({cell['edition']}, {cell['data']}): {seeds}{value}"]
+    lines = [
+        *warned,
+        f"{' / '.join(cell['row'])}, {cell['column']} ({cell['edition']}, {cell['data']}): {seeds}{value}",
+    ]
     seen: set[str] = set()
     for file in cell["files"]:
         lines += _lineage(Path(file), "  ", seen)
@@ -69,9 +76,8 @@ def find_cell(table: Path, row: str, column: str) -> dict[str, Any]:
     Raises:
         UserError: the table has no lineage file, or no such cell; says which there are.
     """
-    stem = next((table.name.removesuffix(suffix) for suffix in TABLE_SUFFIXES if table.name.endswith(suffix)), None)
-    cells_file = table.with_name(f"{stem}.cells.json")
-    if stem is None or not cells_file.exists():
+    cells_file = _cells_file(table)
+    if cells_file is None or not cells_file.exists():
         raise UserError(f"{table}: is not a table with a lineage file (.cells.json)")
     cells: list[dict[str, Any]] = read_json(cells_file)["cells"]
     rows = list(dict.fromkeys(" / ".join(cell["row"]) for cell in cells))
@@ -87,9 +93,36 @@ def find_cell(table: Path, row: str, column: str) -> dict[str, Any]:
     )
 
 
+def _not_as_recorded(path: Path) -> Iterator[str]:
+    """A line for the asked file, and for the cells of a table, where they are not what is on record."""
+    for file in dict.fromkeys([path, _cells_file(path) or path]):
+        recorded = {job.outputs[name] for name, job in _recorded(_made(file))} - {None}
+        run = read_run_record(file)
+        found = sha256(file) if file.is_file() else None
+        if recorded and found is not None and found not in recorded and not (run and run["sha256"] == found):
+            yield f"{file}: IS NOT AS RECORDED: it has SHA-256 {found}, on record is {', '.join(map(str, recorded))}"
+
+
+def _cells_file(table: Path) -> Path | None:
+    """Where the lineage of a table's cells is."""
+    stem = next((table.name.removesuffix(suffix) for suffix in TABLE_SUFFIXES if table.name.endswith(suffix)), None)
+    return table.with_name(f"{stem}.cells.json") if stem is not None else None
+
+
 def _made(path: Path) -> Path:
-    """Where a recorded file lies when it is made: results/small/sge/... -> runs/small/sge/..."""
+    """Where a recorded file lies when it is made: results/small/sge/... -> runs/small/sge/...; a headline, too."""
+    for book in ledgers():
+        if path == book.kept_headline and book.headline is not None:
+            return book.headline
     return Path("runs", *path.parts[1:]) if path.parts[:1] == (RESULTS.name,) else path
+
+
+def _recorded(path: Path) -> Iterator[tuple[str, Job]]:
+    """The jobs on record that made a file."""
+    for book in ledgers():
+        provenance = book.provenance()
+        if provenance is not None and path.as_posix() in provenance.job_of:
+            yield path.as_posix(), provenance.job_of[path.as_posix()]
 
 
 def _lineage(path: Path, indent: str, seen: set[str], *, deep: bool = True) -> Iterator[str]:

@@ -99,7 +99,10 @@ def replay(asked: Iterable[Ledger]) -> tuple[list[str], list[str]]:
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     refused: dict[tuple[str, str], str] = {}
     for ledger in books:
-        for job, shown in replayed(ledger, list(stale_jobs(ledger)), head):
+        stale = list(stale_jobs(ledger))
+        if stale:
+            print(f"{ledger.name}: {len(stale)} jobs, old code beside new ...", file=sys.stderr, flush=True)
+        for job, shown in replayed(ledger, stale, head):
             pair = (job.then.code, job.now.code)
             if isinstance(shown, str):
                 refused.setdefault(pair, f"{job.now.outputs[0]}: {shown}")

@@ -99,6 +99,7 @@ def restore_from(rev: str) -> list[str]:
     Raises:
         UserError: no such commit, nothing on record there, or a file here is on record nowhere and would be lost.
     """
+    _git("rev-parse", "--git-dir")  # git's own refusal, of a folder of another user's for example, is not about REV
     commit = _git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", otherwise=f"{rev}: is not a commit").strip()
     listed = _git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines()
     books = [Ledger(*path.parts[1:3]) for path in map(Path, listed) if path.name == "dvc.yaml" and len(path.parts) == 4]

@@ -81,7 +81,7 @@ def maps(cfg: Cfg, job: Job, *, data: Input, weights: Input, lit: Output) -> Non
     pixels, labels = first_of_classes(images, settings["images"])
     with observed(module) as seen:
         forward(net, pixels, images, compute)
-    groups = module.weight.detach().flatten().abs().argsort(descending=True, stable=True)[: settings["groups"]]
+    groups = module.weight.detach().cpu().flatten().abs().argsort(descending=True, stable=True)[: settings["groups"]]
     content = {
         "device": compute.device.type,
         "precision": compute.precision,
