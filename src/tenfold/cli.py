@@ -82,8 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     replayed = add("replay", _replay, "show that rewritten code does what recorded code did, on a small probe of both")
     replayed.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
     replayed.add_argument("--edition", default="", help="every edition on record if not given")
+    listing = add("list", _list, "say what can be asked for, and what of it is on record")
+    listing.add_argument("papers", nargs="*", help="slugs, for their tables and figures")
+    listing.add_argument("--edition", default="", help="that of config.yaml if not given")
     add("verify", _verify, "check every file against its record, and name those that differ")
     restore = add("restore", _restore, "bring recorded files back without computing anything")
+    restore.add_argument("papers", nargs="*", help="slugs; all that is on record if none is given")
+    restore.add_argument("--edition", default="", help="every edition on record if not given")
     restore.add_argument("--data", action="store_true", help="only prepared real datasets, from --remote")
     restore.add_argument("--remote", help="the remote for --data")
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
@@ -163,6 +168,15 @@ def _replay(given: argparse.Namespace) -> int:
     return 2 if refused else 0
 
 
+def _list(given: argparse.Namespace) -> int:
+    from tenfold.books import listing
+
+    edition, slugs = _papers(given)
+    found = [line for slug in slugs for line in listing.files(edition, slug)] if given.papers else listing.papers(slugs)
+    print("\n".join(found))
+    return 0
+
+
 def _verify(_given: argparse.Namespace) -> int:
     from tenfold.books.verify import verify
 
@@ -183,7 +197,12 @@ def _restore(given: argparse.Namespace) -> int:
     if given.data:
         print("\n".join(restore_data(_remote(given))))
         return 0
-    print("\n".join(restore_from(given.rev) if given.rev else restore()))
+    if given.rev and (given.papers or given.edition):
+        raise UserError("--rev brings all that was on record then; leave papers and --edition out")
+    _, slugs = _papers(given)
+    asked = {(edition, slug) for edition in [given.edition] if edition for slug in slugs}
+    asked |= {(edition, slug) for edition in config.EDITIONS for slug in given.papers if not given.edition}
+    print("\n".join(restore_from(given.rev) if given.rev else restore(asked or None)))
     return 0
 
 

@@ -211,3 +211,20 @@ def test_compare_of_nothing_fails_where_it_is_strict(recorded_once: Repository, 
     done = clone.tenfold("compare", "--strict", check=False)
     assert done.returncode == 1
     assert "nothing was compared: make reproduce" in done.stdout
+
+
+def test_list_says_what_can_be_asked_for_and_what_is_on_record(recorded: Repository) -> None:
+    said = recorded.tenfold("list").stdout
+    assert "toy  A paper without torch; on record: small\n" in said
+    assert f"{ROOT}/tables/table-counts.csv  (on record, here)" in recorded.tenfold("list", "toy").stdout
+    assert "(not computed)" in recorded.tenfold("list", "toy", "--edition", "smoke").stdout
+    assert "'gone' is not a paper" in recorded.tenfold("list", "gone", check=False).stderr
+
+
+def test_one_paper_of_one_edition_is_restored_alone(recorded_once: Repository, tmp_path: Path) -> None:
+    clone = recorded_once.clone(tmp_path / "clone")
+    done = clone.tenfold("restore", "toy", "--edition", "smoke", check=False)
+    assert done.returncode == 2
+    assert "nothing of that is on record; on record: small/toy" in done.stderr
+    assert "small/toy: restored" in clone.tenfold("restore", "toy").stdout
+    assert clone.waiting() == []

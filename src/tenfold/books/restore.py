@@ -16,15 +16,19 @@ from tenfold.files import copy_whole, sha256
 from tenfold.identity.records import made_here
 
 
-def restore() -> list[str]:
+def restore(asked: set[tuple[str, str]] | None = None) -> list[str]:
     """Brings back what this commit has on record, and checks it.
+
+    Args:
+        asked: editions and slugs, where not everything is wanted.
 
     Raises:
         UserError: a file cannot be had, or is not the recorded one (DVC's cache or the remote is damaged).
     """
-    books = list(ledgers())
+    books = [book for book in ledgers() if asked is None or (book.edition, book.slug) in asked]
     if not books:
-        return ["nothing is on record"]
+        known = ", ".join(book.name for book in ledgers())
+        raise UserError(f"nothing of that is on record; on record: {known or 'nothing'}")
     _drop_damaged_entries()
     for book in books:
         _set_aside_others(book)
