@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from tenfold.identity.digest import Code
 from tenfold.identity.equivalences import representative
 
 PARTS = ("src", "requirements.lock", "Snakefile", "config", "workflow", "profiles", "pyproject.toml")
+MORE = re.compile("/metrics/.*probe-")  # nets that only a probe has, to enter what the recorded arms do not
 PLAN, ENTERED, LOG = "probe.json", "entered.txt", "probe.log"
 
 
@@ -55,6 +57,24 @@ class Stale:
 
     then: Recorded
     now: PlannedJob
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a probe has shown of one job.
+
+    Attributes:
+        why: the reason why nothing was shown; else empty.
+        outputs: how many of its outputs are the same, byte for byte.
+        changed: the functions that only one of the two codes has: a hash of what each does -> ``module:name``. Each has
+            to be entered by this job or by another one of the same replay, which has the same outputs in both codes.
+        entered: the hashes of the functions that were entered.
+    """
+
+    why: str = ""
+    outputs: int = 0
+    changed: dict[str, str] = field(default_factory=dict)
+    entered: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -96,21 +116,26 @@ def replay(asked: Iterable[Ledger]) -> tuple[list[str], list[str]]:
     refuse_uncommitted()
     head = git("rev-parse", "--short=9", "HEAD").strip()
     books = list(asked)
-    entries: dict[tuple[str, str], dict[str, Any]] = {}
-    refused: dict[tuple[str, str], str] = {}
+    results: list[tuple[Stale, Shown]] = []
     for ledger in books:
         stale = list(stale_jobs(ledger))
         if stale:
             print(f"{ledger.name}: {len(stale)} jobs, old code beside new ...", file=sys.stderr, flush=True)
-        for job, shown in replayed(ledger, stale, head):
-            pair = (job.then.code, job.now.code)
-            if isinstance(shown, str):
-                refused.setdefault(pair, f"{job.now.outputs[0]}: {shown}")
-                continue
+            results += replayed(ledger, stale, head)
+    entered = {unit for _, shown in results for unit in shown.entered}
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    refused: dict[tuple[str, str], str] = {}
+    for job, shown in results:
+        pair = (job.then.code, job.now.code)
+        unseen = sorted({name for unit, name in shown.changed.items() if unit not in entered})
+        why = shown.why or (f"the replay never ran {', '.join(unseen)}; run it in full" if unseen else "")
+        if why:
+            refused.setdefault(pair, f"{job.now.outputs[0]}: {why}")
+        elif shown.outputs:
             entry = entries.setdefault(pair, {"recorded": pair[0], "today": pair[1], "commit": head, "jobs": [],
                                               "outputs": 0, "platform": records.fingerprint()})  # fmt: skip
             entry["jobs"].append(job.now.outputs[0])
-            entry["outputs"] += shown
+            entry["outputs"] += shown.outputs
     others = [ledger for ledger in every_book() if ledger not in books]
     elsewhere = {job.code: ledger.name for ledger in others for job in recorded_jobs(ledger)}
     for pair in entries:
@@ -143,39 +168,46 @@ def recorded_jobs(ledger: Ledger) -> Iterator[Recorded]:
         yield Recorded(run["module"], run["stage"], run["cfg"], run["code"], (run["output"],))
 
 
-def replayed(ledger: Ledger, jobs: list[Stale], today: str) -> Iterator[tuple[Stale, int | str]]:
-    """Runs the recorded code and that of the commit ``today`` on a ledger's probe.
-
-    Yields:
-        Each job with the number of its outputs that are the same, or with the reason why that was not shown.
-    """
+def replayed(ledger: Ledger, jobs: list[Stale], today: str) -> Iterator[tuple[Stale, Shown]]:
+    """Runs the recorded code and that of the commit ``today`` on a ledger's probe; what was shown of each job."""
     with tempfile.TemporaryDirectory() as folder:
         for root, of_commit in _laid_by_commit(ledger, jobs, Path(folder)):
             if root is None:
                 why = "no commit of its record has the sources that made it; run it in full"
-                yield from ((job, why) for job in of_commit)
+                yield from ((job, Shown(why)) for job in of_commit)
                 continue
             then, now = _probed(ledger, root), _probed(ledger, lay(today, Path(folder, f"now-{root.name}")))
-            outputs = [job.now.outputs[0] for job in of_commit]
-            planned_ones = [output for output in outputs if output in then.plan and output in now.plan]
-            _bring_data([then, now], planned_ones)
-            _run_side_by_side([then, now], planned_ones)
+            both = then.plan.keys() & now.plan.keys()
+            outputs = [job.now.outputs[0] for job in of_commit if job.now.outputs[0] in both]
+            more = [
+                job.outputs[0] for job in now.plan.values() if MORE.search(job.outputs[0]) and job.outputs[0] in both
+            ]
+            _bring_data([then, now], [*outputs, *more])
+            _run_side_by_side([then, now], [*outputs, *more])
             yield from ((job, _shown(then, now, job.now.outputs[0])) for job in of_commit)
+            for output in dict.fromkeys(more):
+                shown = _shown(then, now, output)
+                if shown.why:
+                    raise UserError(f"{output}: {shown.why}")
+                yield of_commit[0], replace(shown, outputs=0, changed={})
 
 
-def _shown(then: Tree, now: Tree, output: str) -> int | str:
-    """How many outputs of a job are the same in both trees, or why the probe shows nothing of it."""
+def _shown(then: Tree, now: Tree, output: str) -> Shown:
+    """Whether the outputs of a job are the same in both trees, and what of its code has to be entered."""
     if output not in now.plan or output not in then.plan:
-        return "the probe does not have it; run it in full"
+        return Shown("the probe does not have it; run it in full")
     files = [path for path in now.plan[output].outputs if not is_of_times(path)]
     for tree in (then, now):
         if not all((tree.root / path).exists() for path in files):
-            return f"the probe failed: {tree.complaint}"
+            return Shown(f"the probe failed: {tree.complaint}")
     if differing := [path for path in files if (then.root / path).read_bytes() != (now.root / path).read_bytes()]:
-        return f"{differing[0]} differs on the probe, so the code is not the same in effect; run it in full"
-    if unseen := never_entered(then, now, output):
-        return f"the replay never ran {', '.join(unseen)}; run it in full"
-    return len(files)
+        return Shown(f"{differing[0]} differs on the probe, so the code is not the same in effect; run it in full")
+    old, new = (units_of(tree, output) for tree in (then, now))
+    return Shown(
+        outputs=len(files),
+        changed={unit: name for unit, name in (old | new).items() if (unit in old) != (unit in new)},
+        entered={unit for tree, own in ((then, old), (now, new)) for unit, name in own.items() if name in tree.entered},
+    )
 
 
 def _laid_by_commit(ledger: Ledger, jobs: list[Stale], folder: Path) -> Iterator[tuple[Path | None, list[Stale]]]:
@@ -297,21 +329,11 @@ def leading_to(outputs: Iterable[str], plan: dict[str, PlannedJob]) -> list[Plan
     return list(found.values())
 
 
-# What has to be entered -------------------------------------------------------------------------------------------
-
-
-def never_entered(then: Tree, now: Tree, output: str) -> list[str]:
-    """The functions and methods that differ between two trees, within what a job reaches, and were not entered."""
-    units = []
-    for tree in (then, now):
-        job, code = tree.plan[output], Code(tree.root)
-        reached = code.sources.reach(code.roots(job.module, job.stage(code.sources), job.cfg))
-        units.append({unit: name for one in reached for name, unit in code.sources.units(one)})
-    unseen = []
-    for tree, own, other in ((then, units[0], units[1]), (now, units[1], units[0])):
-        entered = tree.entered
-        unseen += [name for unit, name in own.items() if unit not in other and name not in entered]
-    return sorted(unseen)
+def units_of(tree: Tree, output: str) -> dict[str, str]:
+    """The functions and methods that a job reaches: a hash of what each does -> ``module:name``."""
+    job, code = tree.plan[output], Code(tree.root)
+    reached = code.sources.reach(code.roots(job.module, job.stage(code.sources), job.cfg))
+    return {unit: name for one in reached for name, unit in code.sources.units(one)}
 
 
 def git(*arguments: str) -> str:
