@@ -91,6 +91,14 @@ def test_a_replay_that_shows_nothing_is_refused(recorded: Repository, more: str,
     assert "toy_count" in recorded.waiting()
 
 
+def test_a_probe_may_have_arms_of_its_own_to_enter_what_recorded_ones_do_not(recorded: Repository) -> None:
+    probe = "probe:\n  steps: 3\n  arms: { probe-large: { rate: 9000000000, momentum: 2 } }\n"
+    recorded.edit("config/papers/toy.yaml", "probe:\n  steps: 3\n", probe)
+    rewrite(recorded, RARELY)
+    assert "4 outputs of 2 jobs, replayed equal at" in recorded.tenfold("replay", "toy").stdout
+    assert recorded.waiting() == []
+
+
 def test_sources_that_are_not_committed_are_not_replayed(recorded: Repository) -> None:
     recorded.edit(METHOD, STEP, REWRITTEN + WRAPPED)
     done = recorded.tenfold("replay", "toy", check=False)

@@ -16,6 +16,8 @@ from referencing.exceptions import Unresolvable
 from torch import nn
 
 from tenfold import config
+from tenfold.books.recorded import Ledger, every_book
+from tenfold.books.replay import probe_of
 from tenfold.errors import UserError
 from tenfold.training import schedules
 from tenfold.training.recipe import Recipe, build_optimiser
@@ -268,3 +270,10 @@ def test_a_schedule_with_every_key_of_the_schema_and_one_with_none_can_be_follow
     assert set(most) == {key.removesuffix("?") for key in PARTS["schedule"]["keys"]}
     assert schedules.factor(least, 0, 1, 4) == 1.0
     assert schedules.factor(most, 0, 1, 4) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("book", every_book(), ids=lambda book: book.name)
+def test_the_probe_of_what_is_on_record_is_a_configuration(book: Ledger) -> None:
+    content = config.read_yaml(config.CONFIG / "papers" / f"{book.slug}.yaml")
+    settings = config.merged(config.merged(content["defaults"], content[book.edition]), probe_of(book))
+    config.check(settings, config.PAPERS / config.package_of(book.slug) / "settings.schema.yaml", book.name)

@@ -246,7 +246,7 @@ def _probed(ledger: Ledger, root: Path) -> Tree:
     path = root / "config" / "papers" / f"{ledger.slug}.yaml"
     content = config.read_yaml(path)
     content.pop("probe", None)
-    content[ledger.edition] = config.merged(content[ledger.edition], _probe(ledger))
+    content[ledger.edition] = config.merged(content[ledger.edition], probe_of(ledger))
     _write_yaml(path, content)
     datasets = root / "config" / "datasets.yaml"
     _write_yaml(datasets, drawn_small(config.read_yaml(datasets)))
@@ -254,7 +254,7 @@ def _probed(ledger: Ledger, root: Path) -> Tree:
     return Tree(root, {output: job for job in plan for output in job.outputs})
 
 
-def _probe(ledger: Ledger) -> dict[str, Any]:
+def probe_of(ledger: Ledger) -> dict[str, Any]:
     """What a probe of an edition changes: what the paper's ``probe`` says of all of them, and of this one."""
     probe = dict(config.read_yaml(config.CONFIG / "papers" / f"{ledger.slug}.yaml").get("probe", {}))
     of_edition = {edition: probe.pop(edition, {}) for edition in config.EDITIONS}[ledger.edition]
