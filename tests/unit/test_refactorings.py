@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tenfold.books.plan import planned
 from tenfold.identity.digest import ROOT, Code
 
 Edit = Callable[[Path], None]
@@ -176,3 +177,31 @@ def test_a_reworded_face_concerns_what_shows_it_and_nothing_that_computes(copy: 
     assert {"sge_tables", "melody_tables"} <= found
     computing = ("train", "measure", "generate", "cluster", "distil", "teacher", "examine", "probe", "prune", "attend")
     assert not {rule for rule in found if rule.endswith(computing)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "concerned"),
+    [
+        ("lr: 0.05", "lr: 0.06", {"sge_train"}),
+        ("published: +1.20 points", "published: +1.30 points", {"sge_claims"}),
+    ],
+)
+def test_a_changed_setting_changes_the_configuration_of_what_depends_on_it(
+    tmp_path: Path, old: str, new: str, concerned: set[str]
+) -> None:
+    for name in ("Snakefile", "config", "profiles", "workflow", "src", "requirements.lock"):
+        source, target = ROOT / name, tmp_path / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    plan = {job.outputs: job for job in planned("real/sge", tmp_path)}
+    path = tmp_path / "config/papers/sge.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    edited = planned("real/sge", tmp_path)
+    assert {job.outputs for job in edited} == set(plan)
+    changed = [job for job in edited if job.cfg != plan[job.outputs].cfg]
+    assert {job.rule for job in changed} == concerned
+    assert len(changed) == sum(job.rule in concerned for job in edited), "all of them"
+    assert all(job.code == plan[job.outputs].code for job in edited)
