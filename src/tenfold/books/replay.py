@@ -65,6 +65,7 @@ class Shown:
 
     Attributes:
         why: the reason why nothing was shown; else empty.
+        cannot_run: whether neither code can run the job on the probe's few data.
         outputs: how many of its outputs are the same, byte for byte.
         changed: the functions that only one of the two codes has: a hash of what each does -> ``module:name``. Each has
             to be entered by this job or by another one of the same replay, which has the same outputs in both codes.
@@ -72,6 +73,7 @@ class Shown:
     """
 
     why: str = ""
+    cannot_run: bool = False
     outputs: int = 0
     changed: dict[str, str] = field(default_factory=dict)
     entered: set[str] = field(default_factory=set)
@@ -105,7 +107,8 @@ class Tree:
 def replay(asked: Iterable[Ledger]) -> tuple[list[str], list[str]]:
     """Replays what is stale in some ledgers, and adds what was shown to be equal to ``results/equivalences.json``.
 
-    Two digests count as equal only where that was shown of every job on record that has the first one.
+    Two digests count as equal only where that was shown of every job on record that has the first one and can run on
+    the probe's few data; the entry names those that cannot.
 
     Returns:
         A line for each pair of digests that is equal, and one for each pair of which that was not shown.
@@ -125,17 +128,25 @@ def replay(asked: Iterable[Ledger]) -> tuple[list[str], list[str]]:
     entered = {unit for _, shown in results for unit in shown.entered}
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     refused: dict[tuple[str, str], str] = {}
+    not_run: dict[tuple[str, str], list[str]] = {}
     for job, shown in results:
         pair = (job.then.code, job.now.code)
         unseen = sorted({name for unit, name in shown.changed.items() if unit not in entered})
         why = shown.why or (f"the replay never ran {', '.join(unseen)}; run it in full" if unseen else "")
-        if why:
+        if shown.cannot_run:
+            not_run.setdefault(pair, []).append(f"{job.now.outputs[0]}: {why}")
+        elif why:
             refused.setdefault(pair, f"{job.now.outputs[0]}: {why}")
         elif shown.outputs:
             entry = entries.setdefault(pair, {"recorded": pair[0], "today": pair[1], "commit": head, "jobs": [],
                                               "outputs": 0, "platform": records.fingerprint()})  # fmt: skip
             entry["jobs"].append(job.now.outputs[0])
             entry["outputs"] += shown.outputs
+    for pair, jobs in not_run.items():
+        if pair in entries:
+            entries[pair]["not_run"] = jobs  # other jobs of the same code have entered all that differs
+        else:
+            refused.setdefault(pair, jobs[0])
     others = [ledger for ledger in every_book() if ledger not in books]
     elsewhere = {job.code: ledger.name for ledger in others for job in recorded_jobs(ledger)}
     for pair in entries:
@@ -197,9 +208,10 @@ def _shown(then: Tree, now: Tree, output: str) -> Shown:
     if output not in now.plan or output not in then.plan:
         return Shown("the probe does not have it; run it in full")
     files = [path for path in now.plan[output].outputs if not is_of_times(path)]
-    for tree in (then, now):
-        if not all((tree.root / path).exists() for path in files):
-            return Shown(f"the probe failed: {tree.complaint}")
+    made = [tree for tree in (then, now) if all((tree.root / path).exists() for path in files)]
+    if len(made) < 2:
+        failed = now if now not in made else then
+        return Shown(f"the probe failed: {failed.complaint}", cannot_run=not made)
     if differing := [path for path in files if (then.root / path).read_bytes() != (now.root / path).read_bytes()]:
         return Shown(f"{differing[0]} differs on the probe, so the code is not the same in effect; run it in full")
     old, new = (units_of(tree, output) for tree in (then, now))
