@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -88,9 +89,17 @@ def test_compare(recorded: Repository, rate: str, elsewhere: bool, outcome: str,
     assert ("fancy, count" in done.stdout) == (outcome == "differs")
 
 
+def as_if_made(path: Path) -> None:
+    """Lets the run record say that a job has left a file as it is now."""
+    note = path.parent / ".run" / f"{path.name}.json"
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"sha256": checksum}))
+
+
 def test_other_bytes_by_the_same_work_on_the_same_machine_differ(recorded: Repository) -> None:
     table = recorded.path / f"{TABLE}.csv"
     table.write_text(table.read_text().replace("fancy", "Fancy"))
+    as_if_made(table)
     done = recorded.tenfold("compare", "--strict", check=False)
     assert done.returncode == 1
     assert f"{TABLE}.csv: differs, on an equal platform with equal settings and code" in done.stdout
@@ -100,6 +109,7 @@ def test_a_count_that_differs_is_a_difference_everywhere(recorded: Repository) -
     on_another_machine(recorded)
     cells = recorded.path / f"{TABLE}.cells.json"
     cells.write_text(cells.read_text().replace('"exact": 20', '"exact": 21'))
+    as_if_made(cells)
     done = recorded.tenfold("compare", "--strict", check=False)
     assert done.returncode == 1
     assert "table-counts: plain, steps: 21, on record 20: differs" in done.stdout
@@ -108,7 +118,7 @@ def test_a_count_that_differs_is_a_difference_everywhere(recorded: Repository) -
 def test_nothing_computed_and_nothing_recorded(recorded_once: Repository, repository: Repository) -> None:
     assert "small/toy: not on record\n" in repository.tenfold("compare").stdout
     repository.run("cp", "-r", str(recorded_once.path / "results"), "results")
-    assert "small/toy: on record, not computed here\n" in repository.tenfold("compare", "--strict").stdout
+    assert "small/toy: on record, not computed here\n" in repository.tenfold("compare").stdout
 
 
 def test_verbs_mean_the_same_from_every_folder_of_the_project(recorded: Repository, tmp_path: Path) -> None:

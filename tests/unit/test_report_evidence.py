@@ -185,7 +185,7 @@ def sge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
         (tmp_path / "papers" / "sge.yaml").write_text(text.replace(old, new))
         config.paper.cache_clear()
         with pytest.raises(UserError) as caught:
-            House({}).paper("sge").cfg("verdicts.claims")(SimpleNamespace(edition="small"))
+            House({}).paper("sge").params("report.verdicts.claims")["cfg"](SimpleNamespace(edition="small"))
         return str(caught.value)
 
     yield mistake
@@ -221,4 +221,4 @@ def test_wrong_evidence_is_one_clear_line_before_anything_runs(
 @pytest.mark.parametrize("slug", config.papers())
 def test_every_claim_that_can_be_tested_has_evidence_of_arms_that_there_are(slug: str) -> None:
     for edition in config.EDITIONS:
-        House({}).paper(slug).cfg("verdicts.claims")(SimpleNamespace(edition=edition))
+        House({}).paper(slug).params("report.verdicts.claims")["cfg"](SimpleNamespace(edition=edition))

@@ -287,7 +287,7 @@ def test_a_last_batch_of_one_image_is_refused_before_anything_runs() -> None:
 
 def test_what_is_private_is_no_target_and_what_is_trained_is() -> None:
     for name in ("smoke", "small", "real", "full"):
-        targets = grid.targets(edition(name))
+        targets = House({}).paper("sknet").targets(name)
         assert not any("private" in target for target in targets)
         attended = grid.attention(edition(name), None)
         net, arm = grid.attended(edition(name))

@@ -190,9 +190,8 @@ def replayed(ledger: Ledger, jobs: list[Stale], today: str) -> Iterator[tuple[St
             then, now = _probed(ledger, root), _probed(ledger, lay(today, Path(folder, f"now-{root.name}")))
             both = then.plan.keys() & now.plan.keys()
             outputs = [job.now.outputs[0] for job in of_commit if job.now.outputs[0] in both]
-            more = [
-                job.outputs[0] for job in now.plan.values() if MORE.search(job.outputs[0]) and job.outputs[0] in both
-            ]
+            extra = [job for job in now.plan.values() if any(map(MORE.search, job.outputs))]
+            more = [job.outputs[0] for job in extra if job.outputs[0] in both]
             _bring_data([then, now], [*outputs, *more])
             _run_side_by_side([then, now], [*outputs, *more])
             yield from ((job, _shown(then, now, job.now.outputs[0])) for job in of_commit)
