@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -271,6 +272,23 @@ def test_a_family_named_in_the_cfg_is_part_of_the_digest() -> None:
     training, showing = ("tenfold.papers.sge.train", "train"), ("tenfold.report.scoreboard", "scoreboard")
     assert digest.of_job(*training, {}) != digest.of_job(*training, cfg)
     assert digest.of_job(*showing, {}) == digest.of_job(*showing, cfg), "it builds no nets"
+
+
+def test_kept_digests_are_those_of_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    job = ("tenfold.report.scoreboard", "scoreboard")
+    right = digest.today().of_job(*job, {})
+    monkeypatch.setattr(digest, "KEPT", tmp_path / "digests.json")
+    for content, expected in (
+        (None, right),
+        ({"sources": "0" * 64, "digests": {f"{job[0]}:{job[1]} ": "of other sources"}}, right),
+        ({"sources": digest._sources_checksum(), "digests": {f"{job[0]}:{job[1]} ": "kept"}}, "kept"),
+        ("half a fi", right),
+    ):
+        if content is not None:
+            digest.KEPT.write_text(content if isinstance(content, str) else json.dumps(content))
+        digest._read_kept.cache_clear()
+        assert digest.of_job(*job, {}) == expected
+    digest._read_kept.cache_clear()
 
 
 UNREADABLE = {"globals", "vars", "exec", "eval", "__import__", "import_module"}

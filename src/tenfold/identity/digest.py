@@ -6,16 +6,19 @@ cfg names, and the pinned versions of the third-party packages that these defini
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tenfold.files import read_json, sha256, write_json
 from tenfold.identity.definitions import PACKAGE, Definition, Sources
 
 ROOT = Path(__file__).resolve().parents[3]
+KEPT = ROOT / ".snakemake" / "tenfold" / "digests.json"
 
 # Import names that differ from the name of the package that brings them.
 DISTRIBUTIONS = {"yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib"}
@@ -73,8 +76,40 @@ def today() -> Code:
 
 
 def of_job(module: str, stage: str, cfg: dict[str, Any]) -> str:
-    """The digest of a job by the code of this checkout."""
-    return today().of_job(module, stage, cfg)
+    """The digest of a job by the code of this checkout.
+
+    Reading the definitions takes a second, which each plan and each job would spend anew; so digests are kept in a
+    file, under the checksum of all sources.
+    """
+    families = " ".join(sorted(set(_values_of("family", cfg))))
+    return _kept(f"{module}:{stage} {families}", lambda: today().of_job(module, stage, cfg))
+
+
+def _kept(key: str, compute: Callable[[], str]) -> str:
+    kept = _read_kept()
+    if key not in kept:
+        kept[key] = compute()
+        with contextlib.suppress(OSError):  # a checkout that cannot be written to computes each time
+            write_json(KEPT, {"sources": _sources_checksum(), "digests": kept})
+    return kept[key]
+
+
+@cache
+def _read_kept() -> dict[str, str]:
+    try:
+        content = read_json(KEPT)
+        return dict(content["digests"]) if content["sources"] == _sources_checksum() else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+@cache
+def _sources_checksum() -> str:
+    """The SHA-256 of all sources and of the lock file."""
+    content = hashlib.sha256((ROOT / "requirements.lock").read_bytes())
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        content.update(f"{path.relative_to(ROOT)} {sha256(path)}\n".encode())
+    return content.hexdigest()
 
 
 def _values_of(key: str, value: Any) -> Iterator[str]:
