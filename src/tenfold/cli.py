@@ -162,7 +162,7 @@ def _replay(given: argparse.Namespace) -> int:
     _, slugs = _papers(given)
     editions = [given.edition] if given.edition else list(config.EDITIONS)
     equal, refused = replay.replay(books_of(editions, slugs))
-    print("\n".join(equal or ["nothing was shown to be equal"] if refused else equal or ["nothing to replay"]))
+    print("\n".join(equal) or ("nothing was shown to be equal" if refused else "nothing to replay"))
     for reason in refused:
         print(f"tenfold: {reason}", file=sys.stderr)
     return 2 if refused else 0

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from tenfold.books.git import git
 from tenfold.books.ledger import MEGABYTE, STORE, cache
 from tenfold.books.recorded import RESULTS
 from tenfold.errors import UserError
@@ -49,11 +49,11 @@ def gc(*, dry_run: bool = False) -> list[str]:
 def _locks() -> Iterator[str]:
     """The texts of all ledgers' locks: of the working tree, and of everything that has a name."""
     yield from (path.read_text(encoding="utf-8") for path in RESULTS.rglob("dvc.lock"))
-    named = _git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags", "refs/remotes").split()
+    named = git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags", "refs/remotes").split()
     for commit in dict.fromkeys(["HEAD", *named]):
-        for path in _git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines():
+        for path in git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines():
             if path.endswith("dvc.lock"):
-                yield _git("show", f"{commit}:{path}")
+                yield git("show", f"{commit}:{path}")
 
 
 def _named(lock: str) -> Iterator[str]:
@@ -88,10 +88,3 @@ def _said(place: Path, unneeded: list[Path], of: int, dry_run: bool) -> str:
     size = sum(path.stat().st_size for path in unneeded) / MEGABYTE
     verb = "would be" if dry_run else "were"
     return f"{place}: {len(unneeded)} of {of} objects ({size:.1f} MB) {verb} dropped"
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any
 
 from tenfold import registry, workflow
 from tenfold.books import index, ledger
+from tenfold.books.git import git
 from tenfold.books.plan import PlannedJob, planned
 from tenfold.books.recorded import Job, Ledger, Provenance, is_of_times, platform_name, stays_here
 from tenfold.errors import UserError
@@ -58,11 +58,8 @@ def record(edition: str, slugs: list[str]) -> list[str]:
 
 def refuse_uncommitted() -> None:
     """The sources have to be committed, so that the commit says by what the results were made."""
-    command = ["git", "status", "--porcelain", "--untracked-files=all", "--", *SOURCES]
-    status = subprocess.run(command, capture_output=True, text=True, check=False)
-    if status.returncode != 0:
-        raise UserError(f"git status: {status.stderr.strip()}")
-    changed = [line[3:] for line in status.stdout.splitlines()]
+    status = git("status", "--porcelain", "--untracked-files=all", "--", *SOURCES)
+    changed = [line[3:] for line in status.splitlines()]
     if changed:
         raise UserError(f"{_listed(changed)}: not committed; commit the sources, then record what they made")
 

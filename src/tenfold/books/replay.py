@@ -26,6 +26,7 @@ import yaml
 
 from tenfold import config
 from tenfold.books import probe_runner
+from tenfold.books.git import git
 from tenfold.books.plan import PlannedJob, planned
 from tenfold.books.record import refuse_uncommitted
 from tenfold.books.recorded import Ledger, every_book, is_of_times
@@ -345,11 +346,3 @@ def units_of(tree: Tree, output: str) -> dict[str, str]:
     job, code = tree.plan[output], Code(tree.root)
     reached = code.sources.reach(code.roots(job.module, job.stage(code.sources), job.cfg))
     return {unit: name for one in reached for name, unit in code.sources.units(one)}
-
-
-def git(*arguments: str) -> str:
-    """What a command of git prints."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout

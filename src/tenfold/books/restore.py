@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from tenfold.books import ledger, start
+from tenfold.books.git import git
 from tenfold.books.recorded import RESULTS, Ledger, Provenance, ledgers, parse_provenance, stays_here
 from tenfold.books.verify import verify
 from tenfold.errors import UserError
@@ -103,16 +103,16 @@ def restore_from(rev: str) -> list[str]:
     Raises:
         UserError: no such commit, nothing on record there, or a file here is on record nowhere and would be lost.
     """
-    _git("rev-parse", "--git-dir")  # git's own refusal, of a folder of another user's for example, is not about REV
-    commit = _git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", otherwise=f"{rev}: is not a commit").strip()
-    listed = _git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines()
+    git("rev-parse", "--git-dir")  # git's own refusal, of a folder of another user's for example, is not about REV
+    commit = git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", otherwise=f"{rev}: is not a commit").strip()
+    listed = git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines()
     books = [Ledger(*path.parts[1:3]) for path in map(Path, listed) if path.name == "dvc.yaml" and len(path.parts) == 4]
     if not books:
         raise UserError(f"{rev}: nothing is on record there")
     lines = []
     for book in books:
         there = parse_provenance(
-            _git("show", f"{commit}:{book.provenance_file.as_posix()}"), f"{rev}:{book.provenance_file}"
+            git("show", f"{commit}:{book.provenance_file.as_posix()}"), f"{rev}:{book.provenance_file}"
         )
         files = _bring(book, commit, there)
         start.restore(book, there)
@@ -144,10 +144,3 @@ def _refuse_loss(book: Ledger, targets: list[Path], there: Provenance) -> None:
                         if path.as_posix() in record.job_of}  # fmt: skip
             if None not in recorded and sha256(path) not in recorded:
                 raise UserError(f"{path}: is on record nowhere and would be overwritten; record it, or delete it")
-
-
-def _git(*arguments: str, otherwise: str = "") -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(otherwise or f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout

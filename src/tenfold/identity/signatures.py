@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from tenfold.errors import UserError
+from tenfold.identity.canonical import is_stage
 
 SOURCES = Path(__file__).resolve().parents[2]
 INPUTS, OUTPUTS = ("Input", "Inputs"), ("Output", "Outputs")  # annotations of `tenfold.launcher`
@@ -69,7 +70,7 @@ def read(stage: str) -> Signature:
 @cache
 def stages(module: str) -> dict[str, Signature]:
     """The stages of a module by name."""
-    found = [node for node in _body(module) if isinstance(node, ast.FunctionDef) and _is_stage(node)]
+    found = [node for node in _body(module) if isinstance(node, ast.FunctionDef) and is_stage(node)]
     return {
         node.name: Signature(module, node.name, _names(node, INPUTS), _names(node, OUTPUTS), len(found) == 1)
         for node in found
@@ -102,10 +103,6 @@ def _file(module: str) -> Path:
 @cache
 def _body(module: str) -> list[ast.stmt]:
     return ast.parse(_file(module).read_text(encoding="utf-8")).body
-
-
-def _is_stage(node: ast.FunctionDef) -> bool:
-    return any(isinstance(decorator, ast.Name) and decorator.id == "stage" for decorator in node.decorator_list)
 
 
 def _names(node: ast.FunctionDef, kinds: tuple[str, ...]) -> tuple[str, ...]:
