@@ -7,7 +7,6 @@ min_version("9.27")
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from tenfold import workflow as tenfold_workflow
-from tenfold.config import EDITIONS
 from tenfold.books import start
 
 # What happens while this file is read, also for a dry run. The configuration is checked. The process that plans (and not
@@ -38,14 +37,15 @@ rule all:
         house.targets(house.edition),
 
 
-# Named targets: small/all, small/pruning-from-scratch, and pruning-from-scratch at the configured edition.
-for edition in EDITIONS:
+# Named targets: small/all, small/pruning-from-scratch, small+hot/sge for variants/hot.yaml, and sge at the configured
+# edition.
+for edition in house.editions:
 
     rule:
         name:
             f"{edition}/all"
         input:
-            house.targets(edition),
+            house.goal(edition),
 
     for slug in house.slugs:
 
@@ -53,7 +53,7 @@ for edition in EDITIONS:
             name:
                 f"{edition}/{slug}"
             input:
-                house.paper(slug).targets(edition),
+                house.goal(edition, slug),
 
 
 for slug in house.slugs:

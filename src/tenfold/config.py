@@ -79,15 +79,21 @@ def read_yaml(path: Path) -> Any:
         content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{_shown(path)} is missing") from None
+    return parse_yaml(content, str(_shown(path)))
+
+
+def parse_yaml(content: bytes | str, where: str) -> Any:
+    """The value of YAML text; ``where`` names its origin in the error."""
     try:
         return yaml.load(content, Loader=_Loader)  # noqa: S506
     except yaml.reader.ReaderError as error:
-        row = content[: error.position].count(b"\n") + 1
+        before = content[: error.position]
+        row = before.count("\n" if isinstance(before, str) else b"\n") + 1
         mend = "remove what is no text there, or save the file as UTF-8"
-        raise UserError(f"{_shown(path)}, line {row}: {error.reason}; {mend}") from None
+        raise UserError(f"{where}, line {row}: {error.reason}; {mend}") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise UserError(f"{_shown(path)}, line {line}: {error.problem}") from None
+        raise UserError(f"{where}, line {line}: {error.problem}") from None
 
 
 def load_yaml(path: Path, schema: Path) -> Any:
@@ -196,15 +202,28 @@ def paper(slug: str) -> PaperConfig:
         raise UserError(f"'{slug}' is not a paper; allowed: {', '.join(papers())}")
     path = CONFIG / "papers" / f"{slug}.yaml"
     content = load_yaml(path, SCHEMAS / "paper.schema.yaml")
-    own_schema = PAPERS / package_of(slug) / "settings.schema.yaml"
     editions = {}
     for name in EDITIONS:
         editions[name] = merged(content["defaults"], content[name])
-        where = f"{_shown(path)}: {name} (with defaults)"
-        check(editions[name], own_schema, where)
-        _check_seeds(editions[name], where)
+        _check_settings(slug, editions[name], f"{_shown(path)}: {name} (with defaults)")
     claims = [_with_measures(claim, content.get("measures", {}), path) for claim in content["claims"]]
     return PaperConfig(slug, content["paper"], claims, content["published"], editions)
+
+
+def _check_settings(slug: str, settings: dict[str, Any], where: str) -> None:
+    check(settings, PAPERS / package_of(slug) / "settings.schema.yaml", where)
+    _check_seeds(settings, where)
+
+
+def laid_over(slug: str, edition: str, own: dict[str, Any], where: str) -> dict[str, Any]:
+    """The settings of an edition of a paper with others laid over them, checked; ``where`` names the others' origin.
+
+    Raises:
+        UserError: one line that names the key, what is wrong and what is allowed.
+    """
+    settings: dict[str, Any] = merged(paper(slug).editions[edition], own)
+    _check_settings(slug, settings, f"{where}: {slug} at {edition}")
+    return settings
 
 
 def _with_measures(claim: dict[str, Any], measures: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -287,7 +306,8 @@ def house(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
         UserError: an unknown key, edition, paper, device or precision.
     """
     content = merged(read_yaml(CONFIG / "config.yaml"), overrides or {})
-    check(content, SCHEMAS / "config.schema.yaml", "config/config.yaml")
+    base = str(content.get("edition")).partition("+")[0]  # of a variant such as small+hot
+    check(content | {"edition": base}, SCHEMAS / "config.schema.yaml", "config/config.yaml")
     for slug in content["papers"]:
         if slug not in papers():
             raise UserError(f"config/config.yaml: papers: '{slug}' is not a paper; allowed: {', '.join(papers())}")

@@ -11,13 +11,13 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tenfold import config, registry
+from tenfold import config, registry, variants
 from tenfold.errors import UserError
 from tenfold.files import canonical_json
 from tenfold.identity import signatures
@@ -40,12 +40,13 @@ class Edition:
     """One paper at one edition, as a job's configuration is made from it.
 
     Attributes:
-        name: smoke, small, real or full.
+        name: smoke, small, real or full; of a variant, with its name, such as small+hot.
         slug: the paper.
-        settings: the edition's settings from the paper's configuration.
+        settings: the edition's settings from the paper's configuration, a variant's laid over them.
         compute: the device and the precision that are asked for.
         claims: the paper's claims.
         published: the paper's published numbers.
+        own: what a variant has in place of the edition's settings.
     """
 
     name: str
@@ -54,6 +55,18 @@ class Edition:
     compute: dict[str, str]
     claims: list[dict[str, Any]]
     published: dict[str, Any]
+    own: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What reports call it: its name, with what sets it or single arms apart from what the edition trains alike."""
+        special = ("arm_recipes",) if "arm_recipes" in self.settings else ()
+        told = variants.told(self.own | {key: self.settings[key] for key in special})
+        return f"{self.name} ({told})" if told else self.name
+
+    def recipe_of(self, arm: str, recipe: Cfg) -> Cfg:
+        """The recipe of all, with what ``arm_recipes`` has for one arm in its place."""
+        return {**recipe, **self.settings.get("arm_recipes", {}).get(arm, {})}
 
     @property
     def runs(self) -> str:
@@ -128,10 +141,27 @@ class House:
         """One of the project's papers."""
         return Paper(slug, self)
 
+    @property
+    def editions(self) -> list[str]:
+        """The editions, and their variants."""
+        return [*config.EDITIONS, *(f"{edition}+{name}" for name in variants.names() for edition in config.EDITIONS)]
+
+    def concerned(self, edition: str) -> list[str]:
+        """The configured papers; at a variant, those that it has settings of."""
+        _, name = variants.split(edition)
+        return [slug for slug in self.slugs if slug in variants.overlay(name)] if name else self.slugs
+
     def targets(self, edition: str) -> list[str]:
         """Everything that an edition of all configured papers ends in."""
-        files = [target for slug in self.slugs for target in self.paper(slug).targets(edition)]
+        with _one_line():
+            slugs = self.concerned(edition)
+        files = [target for slug in slugs for target in self.paper(slug).targets(edition)]
         return [*files, f"runs/{edition}/scoreboard.md"]
+
+    def goal(self, edition: str, slug: str = "") -> Callable[[Wildcards], list[str]]:
+        """The same, or of one paper, found when it is asked for: the settings of a variant need not fit every edition."""
+        targets = self.paper(slug).targets if slug else self.targets
+        return lambda _wildcards: targets(edition)
 
     @cached_property
     def reports(self) -> dict[str, Report]:
@@ -140,7 +170,7 @@ class House:
 
     def claims(self, wildcards: Wildcards) -> list[str]:
         """The verdicts of all configured papers at an edition."""
-        return [f"runs/{wildcards.edition}/{slug}/claims.json" for slug in self.slugs]
+        return [f"runs/{wildcards.edition}/{slug}/claims.json" for slug in self.concerned(wildcards.edition)]
 
     def dataset(self, wildcards: Wildcards) -> Cfg:
         """What the job that prepares a dataset depends on."""
@@ -148,7 +178,7 @@ class House:
 
     def scoreboard(self, wildcards: Wildcards) -> Cfg:
         """What the job that gathers the verdicts of an edition depends on."""
-        return {"edition": wildcards.edition, "papers": self.slugs}
+        return {"edition": wildcards.edition, "papers": self.concerned(wildcards.edition)}
 
     def run(self, stage: str) -> str:
         """The command line of a stage: each of the files that it takes and makes is the rule's of the same name.
@@ -190,9 +220,26 @@ class Paper:
         return importlib.import_module(f"{self.package}.grid")
 
     def edition(self, name: str) -> Edition:
-        """The paper at one edition."""
-        settings, paper = self.config.editions[name], self.config
-        return Edition(name, self.slug, settings, self.house.compute, paper.claims, paper.published)
+        """The paper at one edition, or at a variant of one.
+
+        Raises:
+            SystemExit: with code 2, after one line, where there is no such variant, or its settings have a mistake.
+        """
+        with _one_line():
+            settings, own = variants.settings_of(name, self.slug), variants.own_settings(name, self.slug)
+            paper = self.config
+            edition = Edition(name, self.slug, settings, self.house.compute, paper.claims, paper.published, own)
+            self._check_arm_recipes(edition)
+        return replace(edition, claims=[_as_decided(claim, edition) for claim in paper.claims])
+
+    def _check_arm_recipes(self, edition: Edition) -> None:
+        """Refuses a recipe of an arm that is not trained: it would change nothing."""
+        named = edition.settings.get("arm_recipes", {})
+        known = dict.fromkeys(of["arm"] for of, _ in self.grid.trained(edition)) if named else {}
+        for arm in named:
+            if arm not in known:
+                raise UserError(f"{self.slug} at {edition.name}: arm_recipes: '{arm}' is no arm that is trained there with "
+                                f"a recipe of its own; allowed: {', '.join(known)}")  # fmt: skip
 
     def targets(self, edition: str) -> list[str]:
         """Everything that an edition of the paper ends in: tables, figures, verdicts, and what the grid adds."""
@@ -228,7 +275,13 @@ class Paper:
         function = getattr(self.grid, stage.rpartition(".")[2])
 
         def cfg(wildcards: Wildcards) -> Cfg:
-            return {"edition": wildcards.edition, **function(self.edition(wildcards.edition), wildcards)}
+            edition = self.edition(wildcards.edition)
+            found: Cfg = function(edition, wildcards)
+            if "claims" in found:
+                return {"edition": edition.name, **found}
+            # What computes is the same job at an edition and at its variants, where their settings for it are.
+            reports = stage.startswith("report.")
+            return {"edition": edition.label if reports else variants.split(edition.name)[0], **found}
 
         return self.house.params(f"papers.{self.name}.{stage}", cfg)
 
@@ -326,6 +379,14 @@ class Report:
         return f"runs/{{edition}}/{self.paper.slug}/{file}"
 
 
+def _as_decided(claim: Cfg, edition: Edition) -> Cfg:
+    """A claim as it is decided at an edition: at a variant of one that tests it too; it says what is set apart."""
+    base, name = variants.split(edition.name)
+    tested = [edition.name] if name and base in claim["editions"] else []
+    apart = edition.label.removeprefix(edition.name)
+    return {**claim, "editions": claim["editions"] + tested, "claim": claim["claim"] + apart}
+
+
 def no_more(_edition: Edition) -> list[str]:
     """The targets of a grid that names none of its own."""
     return []
@@ -365,7 +426,7 @@ def _one_line() -> Iterator[None]:
 
 
 WILDCARDS = {
-    "edition": "|".join(config.EDITIONS),
+    "edition": rf"({'|'.join(config.EDITIONS)})(\+{variants.NAME})?",
     "seeds": r"s\d+(-\d+)?",
     "arm": r"[a-z0-9.]+(-[a-z0-9.]+)*",
     "dataset": r"[a-z0-9]+(-[a-z0-9]+)*",
@@ -378,10 +439,15 @@ def check_target(edition: str, slug: str) -> str:
     Raises:
         UserError: an unknown edition or paper.
     """
-    if edition not in config.EDITIONS:
-        raise UserError(f"'{edition}' is not an edition; allowed: {', '.join(config.EDITIONS)}")
+    base, name = variants.split(edition)
+    if base not in config.EDITIONS:
+        raise UserError(f"'{base}' is not an edition; allowed: {', '.join(config.EDITIONS)}")
     if slug not in ("all", *config.papers()):
         raise UserError(f"'{slug}' is not a paper; allowed: all, {', '.join(config.papers())}")
+    if name and slug == "all":
+        variants.overlay(name)
+    elif name:
+        variants.settings_of(edition, slug)
     return f"{edition}/{slug}"
 
 

@@ -147,7 +147,7 @@ def train(edition: Edition, wildcards: Wildcards) -> Cfg:
         "seeds": seeds_of(wildcards.seeds),
         "corpus": settings["corpus"],
         "windows": settings["windows"],
-        "training": settings["training"],
+        "training": edition.recipe_of(wildcards.variant, settings["training"]),
         **_variant(edition, wildcards.variant),
     }
 

@@ -264,7 +264,7 @@ def train(edition: Edition, wildcards: Wildcards) -> Cfg:
         "standard": _net(edition, wildcards.net, "width"),
         "arm": kind,
         "ratio": ratio,
-        "recipe": settings["train"] | longer,
+        "recipe": edition.recipe_of(wildcards.arm, settings["train"] | longer),
     }
 
 

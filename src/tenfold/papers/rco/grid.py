@@ -201,7 +201,8 @@ def distil(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One arm of one student."""
     kind, value = split_arm(wildcards.arm)
     keep_way = wildcards.arm in examined(edition, wildcards.student)
-    return {**_student(edition, wildcards), "arm": kind, "value": value, "keep_way": keep_way}
+    job = _student(edition, wildcards)
+    return {**job, "recipe": edition.recipe_of(wildcards.arm, job["recipe"]), "arm": kind, "value": value, "keep_way": keep_way}
 
 
 def search(edition: Edition, wildcards: Wildcards) -> Cfg:

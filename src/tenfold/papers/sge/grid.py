@@ -124,7 +124,7 @@ def train(edition: Edition, wildcards: Wildcards) -> Cfg:
     settings = edition.settings
     processes = {"processes": settings["processes"]} if "photos" in settings else {}
     job = _job(edition, seeds_of(wildcards.seeds), wildcards.net, wildcards.arm)
-    return {**job, "arm": wildcards.arm, "recipe": settings["recipe"], **processes}
+    return {**job, "arm": wildcards.arm, "recipe": edition.recipe_of(wildcards.arm, settings["recipe"]), **processes}
 
 
 def examine(edition: Edition, wildcards: Wildcards) -> Cfg:

@@ -102,18 +102,20 @@ def train(edition: Edition, wildcards: Wildcards) -> Cfg:
         UserError: an epoch would end with a batch of one image, which selective kernels cannot be trained on.
     """
     settings = of_net(edition, wildcards.net).settings
-    fit, batch_size = settings["images"]["fit"], settings["recipe"]["batch_size"]
+    job = {**_job(edition, wildcards, "images"), "recipe": edition.recipe_of(wildcards.arm, settings["recipe"])}
+    fit, batch_size = settings["images"]["fit"], job["recipe"]["batch_size"]
     if fit is not None and fit % batch_size == 1:
         raise UserError(
             f"images.fit {fit} leaves one image in the last batch of {batch_size}, too few for BatchNorm in selective "
             f"kernels; change images.fit or recipe.batch_size (config/papers/sknet.yaml)"
         )
-    return _job(edition, wildcards, "images", "recipe")
+    return job
 
 
 def train_photos(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One arm of one net, on photographs."""
-    return _job(edition, wildcards, "photos", "processes", "recipe")
+    recipe = of_net(edition, wildcards.net).settings["recipe"]
+    return {**_job(edition, wildcards, "photos", "processes"), "recipe": edition.recipe_of(wildcards.arm, recipe)}
 
 
 def attend(edition: Edition, wildcards: Wildcards) -> Cfg:

@@ -61,9 +61,14 @@ def files(edition: Edition) -> dict[str, list[tuple[Cfg, str]]]:
     }
 
 
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of all datasets, nets and arms: what each file is of, and its path."""
+    return files(edition)["metrics"]
+
+
 def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The metrics of all trained nets."""
-    return [path for _, path in files(edition)["metrics"]]
+    return [path for _, path in trained(edition)]
 
 
 def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
@@ -104,15 +109,16 @@ def _net(settings: Cfg) -> Cfg:
     return {key: value for key, value in settings.items() if key not in ("arms", "recipe")}
 
 
-def _job(edition: Edition, wildcards: Wildcards) -> Cfg:
+def _job(edition: Edition, wildcards: Wildcards, arm: str) -> Cfg:
     settings = edition.settings
+    recipe = settings["recipe"] | settings["nets"][wildcards.net].get("recipe", {})
     return {
         "data": registry.cfg_of(wildcards.dataset),
         "compute": edition.compute,
         "seeds": seeds_of(wildcards.seeds),
         "images": settings["images"],
         "net": _net(settings["nets"][wildcards.net]),
-        "recipe": settings["recipe"] | settings["nets"][wildcards.net].get("recipe", {}),
+        "recipe": edition.recipe_of(arm, recipe),
     }
 
 
@@ -124,29 +130,29 @@ def _arm(arm: str) -> Cfg:
 def train(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One arm of one net on one dataset; of some arms, images on which test mode is followed."""
     followed = edition.settings["examine"]["followed"] if wildcards.arm in (NONE, SHIFTED) else 0
-    return {**_job(edition, wildcards), **_arm(wildcards.arm), "followed": followed}
+    return {**_job(edition, wildcards, wildcards.arm), **_arm(wildcards.arm), "followed": followed}
 
 
-def _examination(edition: Edition, wildcards: Wildcards) -> Cfg:
-    job = _job(edition, wildcards)
+def _examination(edition: Edition, wildcards: Wildcards, arm: str) -> Cfg:
+    job = _job(edition, wildcards, arm)
     batch_size = job.pop("recipe")["batch_size"]
-    return {**job, "batch_size": batch_size, "examined": edition.settings["examine"]["images"]}
+    return {**job, **_arm(arm), "batch_size": batch_size, "examined": edition.settings["examine"]["images"]}
 
 
 def probe(edition: Edition, wildcards: Wildcards) -> Cfg:
     """The shift of one arm of one net, and its repair."""
     momentum = edition.settings["examine"]["momentum"]
-    return {**_examination(edition, wildcards), **_arm(wildcards.arm), "momentum": momentum}
+    return {**_examination(edition, wildcards, wildcards.arm), "momentum": momentum}
 
 
 def flipped(edition: Edition, wildcards: Wildcards) -> Cfg:
     """Training images that the shift makes wrong, of one net."""
-    return {**_examination(edition, wildcards), **_arm(SHIFTED), "examples": edition.settings["examine"]["examples"]}
+    return {**_examination(edition, wildcards, SHIFTED), "examples": edition.settings["examine"]["examples"]}
 
 
 def weights_of(edition: Edition, wildcards: Wildcards) -> Cfg:
     """The weights of one net without dropout."""
-    job = _job(edition, wildcards)
+    job = _job(edition, wildcards, NONE)
     return {key: job[key] for key in ("data", "compute", "seeds", "images", "net")}
 
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 from tenfold.workflow import Cfg, Edition, Wildcards, seeds_of
 
 
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of all arms: what each file is of, and its path."""
+    return [
+        ({"arm": arm}, f"{edition.runs}/metrics/{arm}/{seeds}.json")
+        for arm in edition.settings["arms"]
+        for seeds in edition.seed_groups
+    ]
+
+
 def metrics(edition: Edition, wildcards: Wildcards) -> list[str]:
     """The metrics of all arms."""
-    arms = edition.settings["arms"]
-    return [f"{edition.runs}/metrics/{arm}/{seeds}.json" for arm in arms for seeds in edition.seed_groups]
+    return [path for _, path in trained(edition)]
 
 
 RESULTS = {"arms": metrics}
@@ -20,8 +28,8 @@ def count(edition: Edition, wildcards: Wildcards) -> Cfg:
         "arm": wildcards.arm,
         "data": edition.data,
         "seeds": seeds_of(wildcards.seeds),
-        "steps": edition.settings["steps"],
         "padding": edition.settings["padding"],
+        **edition.recipe_of(wildcards.arm, {"steps": edition.settings["steps"]}),
         **edition.settings["arms"][wildcards.arm],
     }
 
