@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tenfold import config, workflow
+from tenfold import config, variants, workflow
 from tenfold.errors import UserError, limit_of_machine
 
 Verb = Callable[[argparse.Namespace], int]
@@ -79,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
             "--edition", default="", help=f"{', '.join(config.EDITIONS)}; that of config.yaml if not given"
         )
     added.add_argument("--strict", action="store_true", help="exit with 1 if anything differs")
+    tried = add("try", _try, "compute an edition of one paper with other settings, in a folder of its own")
+    tried.add_argument("paper", help="its slug")
+    tried.add_argument("--edition", default="", help=f"{', '.join(config.EDITIONS)}; that of config.yaml if not given")
+    tried.add_argument("--set", action="append", required=True, metavar="KEY=VALUE", dest="settings",
+                       help="a setting of the paper, dotted, such as recipe.lr=0.1; may be given again")  # fmt: skip
+    tried.add_argument("--name", default="", help="of variants/NAME.yaml; made from the settings if not given")
+    tried.add_argument("--dry-run", "-n", action="store_true", help="only say what would run")
     replayed = add("replay", _replay, "show that rewritten code does what recorded code did, on a small probe of both")
     replayed.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
     replayed.add_argument("--edition", default="", help="every edition on record if not given")
@@ -102,8 +109,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _papers(given: argparse.Namespace) -> tuple[str, list[str]]:
-    edition = given.edition or str(config.house()["edition"])
-    slugs: list[str] = given.papers or config.house()["papers"]
+    house = workflow.House({})
+    edition = given.edition or house.edition
+    base, variant = variants.split(edition)
+    if variant and given.verb not in (_target, _compare, _list):
+        raise UserError(f"{edition} is a variant of {base}: only editions as config/papers/ has them are on record")
+    slugs: list[str] = given.papers or house.concerned(edition)
     for slug in slugs:
         workflow.check_target(edition, slug)
     return edition, slugs
@@ -113,6 +124,19 @@ def _target(given: argparse.Namespace) -> int:
     edition, _ = _papers(given)
     print(" ".join(workflow.check_target(edition, slug) for slug in given.papers or ["all"]))
     return 0
+
+
+def _try(given: argparse.Namespace) -> int:
+    edition = given.edition or str(config.house()["edition"])
+    if "+" in edition:
+        raise UserError(f"{edition} is a variant already: edit its file in variants/, then snakemake {edition}/{given.paper}")
+    workflow.check_target(edition, given.paper)
+    own = variants.parsed(given.settings)
+    workflow.check_settings(edition, given.paper, own, "--set")
+    name = variants.write(given.paper, own, given.name)
+    command = ["snakemake", f"{edition}+{name}/{given.paper}", *(["--dry-run"] if given.dry_run else [])]
+    print(f"variants/{name}.yaml: {' '.join(command)}", flush=True)
+    os.execv(sys.executable, [sys.executable, "-m", *command])
 
 
 def _remote(given: argparse.Namespace) -> str:
@@ -137,11 +161,15 @@ def _record(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
+    from tenfold.books.beside import beside_edition
     from tenfold.books.compare import DIFFERS, NOT_HERE, compare
     from tenfold.books.recorded import Ledger
     from tenfold.report.scoreboard import glance, read_claims
 
     edition, slugs = _papers(given)
+    if variants.split(edition)[1]:
+        print("\n".join(line for slug in slugs for line in beside_edition(edition, slug)))
+        return 0
     books = [Ledger(edition, slug) for slug in slugs]
     decided = [book.runs / "claims.json" for book in books if (book.runs / "claims.json").exists()]
     if decided:

@@ -130,20 +130,12 @@ def parsed(assignments: list[str]) -> Settings:
     return settings
 
 
-def write(edition: str, slug: str, assignments: list[str], name: str = "") -> str:
-    """Writes the file of a variant of one paper, checked at an edition, and gives the variant's name.
-
-    Args:
-        edition: where the settings are checked.
-        slug: the paper.
-        assignments: ``KEY=VALUE`` each.
-        name: of the variant; made from the settings if not given.
+def write(slug: str, own: Settings, name: str = "") -> str:
+    """Writes the file of a variant of one paper, and gives the variant's name: one made from the settings, if not given.
 
     Raises:
-        UserError: a setting is not allowed, or a variant of this name has other settings.
+        UserError: the name cannot be one, or a variant of this name has other settings.
     """
-    own = parsed(assignments)
-    config.laid_over(slug, edition, own, "--set")
     name = name or "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", told(own).lower()))
     if len(name) > LONGEST:
         raise UserError(f"--set: {told(own)} is too long for the name of a folder; give one with --name")

@@ -229,17 +229,8 @@ class Paper:
             settings, own = variants.settings_of(name, self.slug), variants.own_settings(name, self.slug)
             paper = self.config
             edition = Edition(name, self.slug, settings, self.house.compute, paper.claims, paper.published, own)
-            self._check_arm_recipes(edition)
+            _check_arm_recipes(self.grid, edition)
         return replace(edition, claims=[_as_decided(claim, edition) for claim in paper.claims])
-
-    def _check_arm_recipes(self, edition: Edition) -> None:
-        """Refuses a recipe of an arm that is not trained: it would change nothing."""
-        named = edition.settings.get("arm_recipes", {})
-        known = dict.fromkeys(of["arm"] for of, _ in self.grid.trained(edition)) if named else {}
-        for arm in named:
-            if arm not in known:
-                raise UserError(f"{self.slug} at {edition.name}: arm_recipes: '{arm}' is no arm that is trained there with "
-                                f"a recipe of its own; allowed: {', '.join(known)}")  # fmt: skip
 
     def targets(self, edition: str) -> list[str]:
         """Everything that an edition of the paper ends in: tables, figures, verdicts, and what the grid adds."""
@@ -377,6 +368,27 @@ class Report:
 
     def _path(self, file: str) -> str:
         return f"runs/{{edition}}/{self.paper.slug}/{file}"
+
+
+def check_settings(edition: str, slug: str, own: dict[str, Any], where: str) -> None:
+    """Checks settings that are to be laid over an edition of a paper; ``where`` names their origin in the error.
+
+    Raises:
+        UserError: one line that names the key, what is wrong and what is allowed.
+    """
+    settings = config.laid_over(slug, edition, own, where)
+    paper = House({}).paper(slug)
+    _check_arm_recipes(paper.grid, replace(paper.edition(edition), settings=settings))
+
+
+def _check_arm_recipes(grid: ModuleType, edition: Edition) -> None:
+    """Refuses a recipe of an arm that is not trained: it would change nothing."""
+    named = edition.settings.get("arm_recipes", {})
+    known = dict.fromkeys(of["arm"] for of, _ in grid.trained(edition)) if named else {}
+    for arm in named:
+        if arm not in known:
+            wrong = f"arm_recipes: '{arm}' is no arm that is trained there with a recipe of its own"
+            raise UserError(f"{edition.slug} at {edition.name}: {wrong}; allowed: {', '.join(known)}")
 
 
 def _as_decided(claim: Cfg, edition: Edition) -> Cfg:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tenfold import config, workflow
+from tenfold import config, variants, workflow
 from tenfold.books.recorded import Ledger
 
 
@@ -18,6 +18,8 @@ def papers(slugs: list[str]) -> Iterator[str]:
         rows = [f"rows of {book.edition}" for book in books if (book.folder / "rows").exists()]
         said = ", ".join(recorded + rows) or "nothing"
         yield f"{slug:{width}}  {config.paper(slug).about['title']}; on record: {said}"
+    if there_are := variants.names():
+        yield f"variants, as in small+{there_are[0]}: {', '.join(there_are)}"
     yield f"targets: EDITION/PAPER, EDITION/all or a file; editions: {', '.join(config.EDITIONS)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from collections.abc import Iterable
 from importlib import metadata
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import UserError
-from tenfold.files import read_json, sha256, write_json
+from tenfold.files import copy_whole, read_json, sha256, write_json
+from tenfold.identity.equivalences import representative
 
 FORMAT = 1
 
@@ -56,6 +58,32 @@ def made_here(output: Path) -> bool:
     """Whether an output is as a job on this machine left it."""
     record = read_run_record(output)
     return record is not None and record["sha256"] == sha256(output)
+
+
+def taken_over(outputs: list[Path], cfg: dict[str, Any], code: str, inputs: dict[str, str]) -> bool:
+    """Copies a variant's outputs from its edition, if the same job made them there: equal settings, code and inputs."""
+    if not all(_VARIANT.match(output.as_posix()) for output in outputs):
+        return False
+    twins = [Path(_at_edition(output.as_posix())) for output in outputs]
+    wanted = cfg, representative(code), {_at_edition(path): checksum for path, checksum in inputs.items()}
+    found = [read_run_record(twin) for twin in twins]
+    for twin, record in zip(twins, found, strict=True):
+        if record is None or (record["cfg"], representative(record["code"]), record["inputs"]) != wanted:
+            return False
+        if not (twin.exists() and made_here(twin)):
+            return False
+    for output, twin, record in zip(outputs, twins, found, strict=True):
+        copy_whole(twin, output)
+        write_run_record(output, {**(record or {}), "inputs": inputs})
+    return True
+
+
+_VARIANT = re.compile(r"runs/([a-z]+)\+[^/]+/")
+
+
+def _at_edition(path: str) -> str:
+    """``runs/small+hot/sge/...`` -> ``runs/small/sge/...``."""
+    return _VARIANT.sub(r"runs/\1/", path)
 
 
 def refuse_other_data(cfg: Any, inputs: dict[str, str]) -> None:

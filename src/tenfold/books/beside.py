@@ -1,0 +1,27 @@
+"""``tenfold compare`` of a variant: its settings, and the cells of its tables beside those of its edition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tenfold import config, variants
+from tenfold.books.compare import SAME, compare_cells
+from tenfold.books.recorded import Ledger
+from tenfold.files import canonical_json, read_json
+
+
+def beside_edition(edition: str, slug: str) -> Iterator[str]:
+    """Lines on a variant of a paper: what is set otherwise, and each cell that differs from what is on record."""
+    base, _ = variants.split(edition)
+    here, book = Path("runs", edition, slug), Ledger(base, slug)
+    yield f"{edition}/{slug}: a variant of {base}, in {here}"
+    before = variants.flat(config.paper(slug).editions[base])
+    for key, value in variants.flat(variants.own_settings(edition, slug)).items():
+        yield f"    {key}: {canonical_json(value)}, in {base} {canonical_json(before.get(key))}"
+    if not here.exists():
+        yield f"    not computed here: snakemake {edition}/{slug}"
+    for table in sorted((here / "tables").glob("*.cells.json")):
+        recorded = book.folder / table.relative_to(here)
+        cells = compare_cells(read_json(recorded), read_json(table)) if recorded.exists() else []
+        yield from (f"    {table.name.removesuffix('.cells.json')}: {text}" for text, found in cells if found != SAME)
