@@ -18,7 +18,10 @@ def beside_edition(edition: str, slug: str) -> Iterator[str]:
     yield f"{edition}/{slug}: a variant of {base}, in {here}"
     before = variants.flat(config.paper(slug).editions[base])
     for key, value in variants.flat(variants.own_settings(edition, slug)).items():
-        yield f"    {key}: {canonical_json(value)}, in {base} {canonical_json(before.get(key))}"
+        was = canonical_json(before[key]) if key in before else "not set"
+        yield f"    {key}: {canonical_json(value)}, in {base} {was}"
+    if book.provenance() is None:
+        yield f"    {book.name} is not on record: there are no cells to compare with"
     if not here.exists():
         yield f"    not computed here: snakemake {edition}/{slug}"
     for table in sorted((here / "tables").glob("*.cells.json")):
