@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -129,14 +130,15 @@ def _target(given: argparse.Namespace) -> int:
 def _try(given: argparse.Namespace) -> int:
     edition = given.edition or str(config.house()["edition"])
     if "+" in edition:
-        raise UserError(f"{edition} is a variant already: edit its file in variants/, then snakemake {edition}/{given.paper}")
+        mend = f"edit its file in variants/, then snakemake {edition}/{given.paper}"
+        raise UserError(f"{edition} is a variant already: {mend}")
     workflow.check_target(edition, given.paper)
     own = variants.parsed(given.settings)
     workflow.check_settings(edition, given.paper, own, "--set")
     name = variants.write(given.paper, own, given.name)
     command = ["snakemake", f"{edition}+{name}/{given.paper}", *(["--dry-run"] if given.dry_run else [])]
     print(f"variants/{name}.yaml: {' '.join(command)}", flush=True)
-    os.execv(sys.executable, [sys.executable, "-m", *command])
+    return subprocess.run([sys.executable, "-m", *command], check=False).returncode
 
 
 def _remote(given: argparse.Namespace) -> str:

@@ -82,13 +82,12 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(content, str(_shown(path)))
 
 
-def parse_yaml(content: bytes | str, where: str) -> Any:
+def parse_yaml(content: bytes, where: str) -> Any:
     """The value of YAML text; ``where`` names its origin in the error."""
     try:
         return yaml.load(content, Loader=_Loader)  # noqa: S506
     except yaml.reader.ReaderError as error:
-        before = content[: error.position]
-        row = before.count("\n" if isinstance(before, str) else b"\n") + 1
+        row = content[: error.position].count(b"\n") + 1
         mend = "remove what is no text there, or save the file as UTF-8"
         raise UserError(f"{where}, line {row}: {error.reason}; {mend}") from None
     except yaml.MarkedYAMLError as error:

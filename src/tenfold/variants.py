@@ -61,7 +61,8 @@ def overlay(name: str) -> dict[str, Settings]:
         UserError: there is no such variant, or its file is not one of settings by paper.
     """
     if name not in names():
-        raise UserError(f"{_file(name)} is missing: there is no variant '{name}'; variants: {', '.join(names()) or '-'}")
+        known = ", ".join(names()) or "none is there"
+        raise UserError(f"{_file(name)} is missing: there is no variant '{name}'; variants: {known}")
     content = config.read_yaml(config.ROOT / _file(name))
     if not isinstance(content, dict) or not all(isinstance(settings, dict) for settings in content.values()):
         raise UserError(f"{_file(name)}: settings by paper are wanted, such as 'sge: {{ recipe: {{ epochs: 2 }} }}'")
@@ -82,7 +83,7 @@ def own_settings(edition: str, slug: str) -> Settings:
         return {}
     by_paper = overlay(name)
     if slug not in by_paper:
-        raise UserError(f"{_file(name)}: has no settings of {slug}; it has some of: {', '.join(by_paper) or 'no paper'}")
+        raise UserError(f"{_file(name)}: has no settings of {slug}; it has some of: {', '.join(by_paper) or '-'}")
     return by_paper[slug]
 
 
@@ -123,7 +124,7 @@ def parsed(assignments: list[str]) -> Settings:
         key, equals, text = assignment.partition("=")
         if not key or not equals:
             raise UserError(f"--set {assignment}: KEY=VALUE is wanted, such as recipe.lr=0.1")
-        value = config.parse_yaml(text, f"--set {assignment}")
+        value = config.parse_yaml(text.encode(), f"--set {assignment}")
         for part in reversed(_POINT.split(key)):
             value = {part: value}
         settings = config.merged(settings, value)
@@ -131,7 +132,7 @@ def parsed(assignments: list[str]) -> Settings:
 
 
 def write(slug: str, own: Settings, name: str = "") -> str:
-    """Writes the file of a variant of one paper, and gives the variant's name: one made from the settings, if not given.
+    """Writes the file of a variant of one paper, and gives its name: one made from the settings, if not given.
 
     Raises:
         UserError: the name cannot be one, or a variant of this name has other settings.

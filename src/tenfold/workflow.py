@@ -159,7 +159,7 @@ class House:
         return [*files, f"runs/{edition}/scoreboard.md"]
 
     def goal(self, edition: str, slug: str = "") -> Callable[[Wildcards], list[str]]:
-        """The same, or of one paper, found when it is asked for: the settings of a variant need not fit every edition."""
+        """The same, or of one paper, found when asked for: the settings of a variant need not fit every edition."""
         targets = self.paper(slug).targets if slug else self.targets
         return lambda _wildcards: targets(edition)
 

@@ -27,4 +27,5 @@ def beside_edition(edition: str, slug: str) -> Iterator[str]:
     for table in sorted((here / "tables").glob("*.cells.json")):
         recorded = book.folder / table.relative_to(here)
         cells = compare_cells(read_json(recorded), read_json(table)) if recorded.exists() else []
-        yield from (f"    {table.name.removesuffix('.cells.json')}: {text}" for text, found in cells if found != SAME)
+        name = table.name.removesuffix(".cells.json")
+        yield from (f"    {name}: {text}: {found}" for text, found in cells if found != SAME)

@@ -202,7 +202,8 @@ def distil(edition: Edition, wildcards: Wildcards) -> Cfg:
     kind, value = split_arm(wildcards.arm)
     keep_way = wildcards.arm in examined(edition, wildcards.student)
     job = _student(edition, wildcards)
-    return {**job, "recipe": edition.recipe_of(wildcards.arm, job["recipe"]), "arm": kind, "value": value, "keep_way": keep_way}
+    job["recipe"] = edition.recipe_of(wildcards.arm, job["recipe"])
+    return {**job, "arm": kind, "value": value, "keep_way": keep_way}
 
 
 def search(edition: Edition, wildcards: Wildcards) -> Cfg:
