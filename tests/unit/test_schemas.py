@@ -62,6 +62,7 @@ SLIPS: dict[str, tuple[Callable[[Any], Any], str]] = {
         ".lr: '1e-3' is text to YAML, a number is needed; write 1.0e-3",
     ),
     "recipe_change": (lambda old: old | {"schedule": {"name": "multistep"}}, ".schedule: key 'at' is missing"),
+    "arm_recipes": (lambda old: {"plain": {"lr": 0}}, ".plain.lr: 0 is less than or equal to the minimum of 0"),
 }
 EVERYWHERE = {"data": "data", "seeds": "seeds", "seeds_per_job": "seeds_per_job"}
 PLACES: dict[str, dict[str, str]] = {
@@ -71,6 +72,7 @@ PLACES: dict[str, dict[str, str]] = {
         "images": "views",
         "gates/recipe": "recipe",
         "train": "recipe",
+        "arm_recipes": "arm_recipes",
         "nets": "name",
         "nets/imagenet-resnet50/settings/data": "data",
         "nets/imagenet-resnet50/settings/train": "recipe",
@@ -85,6 +87,7 @@ PLACES: dict[str, dict[str, str]] = {
         "teacher/augment": "augment",
         "teacher/recipe": "recipe",
         "student_recipe": "recipe",
+        "arm_recipes": "arm_recipes",
         "students": "name",
         "faces/images": "views",
         "faces/recipe": "recipe",
@@ -95,12 +98,14 @@ PLACES: dict[str, dict[str, str]] = {
         "photos": "photos",
         "processes": "processes",
         "recipe": "recipe",
+        "arm_recipes": "arm_recipes",
         "nets": "name",
     },
     "sknet": {
         **EVERYWHERE,
         "images": "images",
         "recipe": "recipe",
+        "arm_recipes": "arm_recipes",
         "arms": "name",
         "nets": "name",
         "nets/imagenet-50/arms": "name",
@@ -115,6 +120,7 @@ PLACES: dict[str, dict[str, str]] = {
         "datasets/0": "data",
         "images": "images",
         "recipe": "recipe",
+        "arm_recipes": "arm_recipes",
         "nets": "name",
         "nets/wrn28-10/recipe": "recipe_change",
     },
