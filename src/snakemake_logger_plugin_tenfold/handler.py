@@ -6,13 +6,17 @@ import os
 import re
 import sys
 from collections import deque
-from logging import LogRecord
+from logging import LogRecord, makeLogRecord
 from pathlib import Path
+from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_tenfold.progress import Progress
+from snakemake_logger_plugin_tenfold.progress import Progress, counted
+from snakemake_logger_plugin_tenfold.reason import in_short, says_change
+from tenfold import config
+from tenfold.books import metadata
 
 LAST_LINES = 12  # of a failed job's log
 
@@ -34,7 +38,8 @@ RUN_FAILED = "At least one job did not complete successfully"
 class LogHandler(LogHandlerBase):
     """Shows a run's progress on the stream that Snakemake itself would use.
 
-    A dry run and ``--verbose`` keep Snakemake's own display (jobs with their reasons), less the banner.
+    A dry run and ``--verbose`` keep Snakemake's own display, less the banner and the list of all that a target names;
+    the reason of a job says which settings changed.
     """
 
     def __post_init__(self) -> None:
@@ -42,7 +47,7 @@ class LogHandler(LogHandlerBase):
         settings = self.common_settings
         self.stream = sys.stdout if settings.stdout else sys.stderr
         self.plain = not (settings.dryrun or settings.verbose or settings.debug_dag)
-        self.progress = Progress()
+        self.progress = Progress(papers=[config.package_of(slug) for slug in config.papers()])
         self.failed_commands: dict[str, str] = {}  # Snakemake's words on a command -> its exit status
 
     writes_to_stream = True
@@ -67,6 +72,8 @@ class LogHandler(LogHandlerBase):
         """A message as Snakemake words it, or None for its banner and for messages without text."""
         if getattr(record, "event", None) == LogEvent.WORKFLOW_STARTED:
             return None
+        if getattr(record, "event", None) == LogEvent.JOB_INFO:
+            record = makeLogRecord(record.__dict__ | shortened(record.__dict__))
         text = self.format(record)
         return None if text == "None" else text
 
@@ -77,8 +84,11 @@ class LogHandler(LogHandlerBase):
             case LogEvent.RUN_INFO:
                 return self.progress.plan(says["stats"])
             case LogEvent.JOB_INFO:
-                wildcards, is_target = says["wildcards"], not says["output"]
-                return self.progress.start(says["jobid"], says["rule_name"], wildcards, now, is_target=is_target)
+                return self.progress.start(
+                    says["jobid"], says["rule_name"], says["wildcards"], now,
+                    is_target=not says["output"],
+                    why=shortened(says)["reason"] if says_change(str(says["reason"])) else "",
+                )  # fmt: skip
             case LogEvent.JOB_FINISHED:
                 return self.progress.finish(says["job_id"], now)
             case LogEvent.JOB_ERROR:
@@ -116,6 +126,14 @@ class LogHandler(LogHandlerBase):
         if exception == "UserError":  # a mistake in the configuration, found while the rules were read
             return f"tenfold: {words.splitlines()[1]}"
         return words
+
+
+def shortened(says: dict[str, Any]) -> dict[str, Any]:
+    """Of what Snakemake says of a job: the reason in few words, and how many files a target names."""
+    inputs, outputs = list(says["input"]), list(says["output"])
+    noted = metadata.read(outputs[0]) if outputs else None
+    reason = in_short(str(says["reason"]), noted["input"] if noted else [], inputs)
+    return {"reason": reason} if outputs else {"reason": reason, "input": [counted(len(inputs), "file")]}
 
 
 def last_lines(log: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -23,10 +23,12 @@ class Progress:
     """The state of one run of Snakemake. Each method takes one event and gives the line to show for it.
 
     Attributes:
+        papers: what the names of their rules begin with.
         planned: how many jobs of each rule this run has.
         finished: how many jobs of each rule are done.
     """
 
+    papers: Sequence[str] = ()
     planned: Counter[str] = field(default_factory=Counter)
     finished: Counter[str] = field(default_factory=Counter)
     _running: dict[int, RunningJob] = field(default_factory=dict)
@@ -42,11 +44,31 @@ class Progress:
     def plan(self, jobs_of_rules: Mapping[str, int]) -> str:
         """Notes how many jobs there are of each rule (``total`` is Snakemake's own sum of them)."""
         self.planned = Counter({rule: count for rule, count in jobs_of_rules.items() if rule != "total"})
-        listed = ", ".join(f"{count} {rule}" for rule, count in self.planned.items())
-        return f"{counted(self.planned.total(), 'job')} to do: {listed}"
+        return f"{counted(self.planned.total(), 'job')} to do: {', '.join(self._listed())}"
+
+    def _listed(self) -> Iterator[str]:
+        """How many jobs there are of each rule; of several papers, how many of each of them."""
+        of_papers: defaultdict[str, int] = defaultdict(int)
+        paper_of = {rule: next((paper for paper in self.papers if rule.startswith(f"{paper}_")), "")
+                    for rule in self.planned}  # fmt: skip
+        for rule, count in self.planned.items():
+            of_papers[paper_of[rule]] += count
+        of_papers.pop("", None)
+        if len(of_papers) > 1:
+            yield from (f"{count} of {paper.replace('_', '-')}" for paper, count in of_papers.items())
+        for rule, count in self.planned.items():
+            if len(of_papers) < 2 or not paper_of[rule]:
+                yield f"{count} {rule}"
 
     def start(
-        self, jobid: int, rule: str, wildcards: Mapping[str, str], now: float, *, is_target: bool = False
+        self,
+        jobid: int,
+        rule: str,
+        wildcards: Mapping[str, str],
+        now: float,
+        *,
+        is_target: bool = False,
+        why: str = "",
     ) -> str | None:
         """Notes that a job has started, perhaps once more after a failure. A target has no line."""
         name = " ".join([rule, *(f"{wildcard}={value}" for wildcard, value in wildcards.items())])
@@ -54,7 +76,7 @@ class Progress:
         self._failed.pop(jobid, None)
         if self._first_start is None:
             self._first_start = now
-        return None if is_target else f"{self._done()}start  {name}"
+        return None if is_target else f"{self._done()}start  {name}{f': {why}' if why else ''}"
 
     def finish(self, jobid: int, now: float) -> str | None:
         """Notes that a job is done; its line ends with the estimate, where there is a basis for one.

@@ -293,5 +293,7 @@ def resume_path(output: Path) -> Path:
 
 
 def _job_name(output: Path) -> str:
-    """What a progress line calls the job: the end of the path of its first output."""
-    return str(Path(*output.parts[-3:]).with_suffix("")) if os.sep in str(output) else output.stem
+    """What a progress line calls the job: edition and paper, and the end of the path of its first output."""
+    folders = 3 if output.parts[0] == "runs" and len(output.parts) > 3 else 0  # runs, the edition, the paper
+    end = Path(*output.parts[folders:][-3:]).with_suffix("").as_posix()
+    return f"{'/'.join(output.parts[1:folders])} {end}".lstrip()

@@ -261,7 +261,7 @@ class Reporter:
 
     def __init__(self, progress: Progress, title: str, epochs: int, per_epoch: int, step: int) -> None:
         self._say = progress.job.say
-        self._title = f"{title}  " if title else ""
+        self._title = title
         self._epochs, self._per_epoch, self._first = epochs, per_epoch, step
         self._started = self._said = time.monotonic()
 
@@ -282,7 +282,8 @@ class Reporter:
         self._said = time.monotonic()
         seconds_per_step = (self._said - self._started) / (state.step - self._first)
         left = round(seconds_per_step * (self._epochs * self._per_epoch - state.step))
-        self._say(f"{self._title}{text}  {left // 60}:{left % 60:02d} left")
+        title, of = (f"{self._title}  ", f" of {self._title}") if self._title else ("", "")
+        self._say(f"{title}{text}  {left // 60}:{left % 60:02d} left{of}")
 
 
 def _check_identity(path: Path, written: dict[str, str], now: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 SNAKEFILE = """
+import json
 rule all:
     input:
         expand("out/{arm}.txt", arm=["kd", "rco"]),
@@ -22,7 +23,7 @@ rule train:
     output:
         "out/{arm}.txt",
     params:
-        cfg=config.get("cfg", "{}"),
+        cfg=json.dumps(config.get("cfg", {})),
     log:
         "logs/{arm}.log",
     shell:
@@ -96,12 +97,10 @@ def test_nothing_to_be_done_is_said_in_one_line(workflow: Path) -> None:
 
 def test_a_dry_run_lists_each_job_with_its_reason(workflow: Path) -> None:
     snakemake(workflow)
-    plan = snakemake(workflow, "-n", "--config", "cfg=new").stdout
+    plan = snakemake(workflow, "-n", "--config", 'cfg={"lr": 0.05}').stdout
     reasons = re.findall(r"^rule (\w+):$.*?^    reason: (.+?)$", plan, flags=re.MULTILINE | re.DOTALL)
     assert sorted(rule for rule, _ in reasons) == ["all", "table", "train", "train"]
-    assert {reason.split(":")[0] for rule, reason in reasons if rule == "train"} == {
-        "Params have changed since last execution"
-    }
+    assert {reason for rule, reason in reasons if rule == "train"} == {"Settings changed: lr absent -> 0.05"}
     assert snakemake(workflow, "-n", "out/forgotten.txt").stdout.count("reason: Missing output files") == 1
 
 
@@ -168,3 +167,13 @@ def test_a_reader_that_leaves_early_causes_no_noise(workflow: Path) -> None:
     run = subprocess.run(["bash", "-c", command], cwd=workflow, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0
     assert lines(run.stderr) == []
+
+
+def test_a_dry_run_names_the_settings_that_changed_and_lists_no_targets(workflow: Path) -> None:
+    snakemake(workflow, "--config", 'cfg={"lr": 0.1, "seeds": 3}')
+    changed = ["--config", 'cfg={"lr": 0.05, "seeds": 3}']
+    plan = snakemake(workflow, "-n", *changed).stdout
+    assert plan.count("    reason: Settings changed: lr 0.1 -> 0.05\n") == 2
+    assert "rule all:\n    input: 3 files\n" in plan
+    run = snakemake(workflow, "--cores", "1", *changed)
+    assert " start  train arm=kd: Settings changed: lr 0.1 -> 0.05\n" in run.stderr
