@@ -1,4 +1,4 @@
-"""Why a job runs, in few words: Snakemake's own reason has the whole settings of a job, as they were and as they are."""
+"""Why a job runs, in few words: Snakemake's own reason has all settings of a job, as they were and as they are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def says_change(reason: str) -> bool:
 
 
 def changed_params(old: str, new: str) -> str:
-    """What changed between two lists of params, each a string literal: a job's settings as JSON, or a digest of code."""
+    """What changed between two lists of string literals: a job's settings as JSON, and the digest of its code."""
     try:
         (was, code_was), (now, code_now) = _parted(old), _parted(new)
     except (ValueError, SyntaxError):

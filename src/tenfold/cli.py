@@ -47,7 +47,8 @@ def go_to_root(given: argparse.Namespace) -> None:
     if getattr(given, "what", None):
         name, *cell = given.what.split(":", 1)
         path = (here / name).resolve()
-        if path.is_relative_to(root):
+        is_claim = bool(cell) and not path.exists() and name.rpartition("/")[2] in config.papers()
+        if path.is_relative_to(root) and not is_claim and ("/" in name or "." in name or path.exists()):
             given.what = ":".join([path.relative_to(root).as_posix(), *cell])
     os.chdir(root)
 
@@ -102,10 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
     collect = add("gc", _gc, "drop from store/ and DVC's cache what neither this commit, a branch nor a tag refers to")
     collect.add_argument("--dry-run", action="store_true", help="only say what would be dropped")
-    explain = add("explain", _explain, "say where a file or one cell of a table comes from")
+    explain = add("explain", _explain, "say where a file, a cell of a table or a claim comes from")
     explain.add_argument(
-        "what", metavar="FILE[:ROW:COLUMN]", help="ROW as printed (keys joined by ' / ') or its number"
+        "what",
+        metavar="WHAT",
+        help="FILE; TABLE.csv:ROW:COLUMN (ROW as printed, keys joined by ' / ', or its number; any column of the CSV); "
+        "PAPER:CLAIM, EDITION/PAPER:CLAIM or .../claims.json:CLAIM; or the name of an artifact of dvc.yaml",
     )
+    explain.add_argument("--full", action="store_true", help="the whole lineage, down to the data")
+    explain.add_argument("--json", action="store_true", help="all of it as JSON with sorted keys")
     return parser
 
 
@@ -246,7 +252,7 @@ def _gc(given: argparse.Namespace) -> int:
 def _explain(given: argparse.Namespace) -> int:
     from tenfold.books.explain import explain
 
-    print("\n".join(explain(given.what)))
+    print("\n".join(explain(given.what, full=given.full, as_json=given.json)))
     return 0
 
 

@@ -50,7 +50,7 @@ def test_changed_params_are_named_with_both_values(cfg: dict[str, Any], code: st
 
 
 def test_of_many_changes_three_are_named() -> None:
-    cfg = CFG | {name: 0 for name in "abcdefg"}
+    cfg = CFG | dict.fromkeys("abcdefg", 0)
     assert in_short(of_params(params(CFG, "c"), params(cfg, "c"))) == (
         "Settings changed: a absent -> 0, b absent -> 0, c absent -> 0 and 4 more"
     )
