@@ -5,7 +5,6 @@ SHELL := bash
 PYTHON ?= python3
 WORKERS ?= 2
 # What is computed: PAPER (a slug; all papers without it) at EDITION (that of config/config.yaml without it).
-TARGET = $(if $(EDITION),$(EDITION)/)$(or $(PAPER),all)
 VERB = $(if $(EDITION),--edition $(EDITION)) $(PAPER)
 READY := .venv/.ready
 BIN := .venv/bin
@@ -22,7 +21,8 @@ reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small 
 	@target=$$($(BIN)/tenfold target $(VERB)) && $(BIN)/snakemake $$target && $(BIN)/tenfold compare $(VERB)
 
 report: $(READY) ## build/report.html: Snakemake's report of what was computed, readable offline
-	@mkdir -p build && $(BIN)/snakemake $(TARGET) --report build/report.html
+	@target=$$($(BIN)/tenfold target $(VERB)) && pages=$$($(BIN)/tenfold target --pages $(VERB)) \
+		&& $(BIN)/snakemake $$pages --allowed-rules page && $(BIN)/snakemake $$target $$pages --report build/report.html
 
 listening-page: $(READY) ## build/listening.html: melodies to compare blindly, for people (EDITION; the key lies in runs/)
 	@mkdir -p build && page=runs/$(or $(EDITION),small)/melody/listening/page.html && $(BIN)/snakemake $$page \

@@ -47,7 +47,7 @@ def go_to_root(given: argparse.Namespace) -> None:
     if getattr(given, "what", None):
         name, *cell = given.what.split(":", 1)
         path = (here / name).resolve()
-        is_claim = bool(cell) and not path.exists() and name.rpartition("/")[2] in config.papers()
+        is_claim = bool(cell) and not path.is_file() and name.rpartition("/")[2] in config.papers()
         if path.is_relative_to(root) and not is_claim and ("/" in name or "." in name or path.exists()):
             given.what = ":".join([path.relative_to(root).as_posix(), *cell])
     os.chdir(root)
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--edition", default="", help=f"{', '.join(config.EDITIONS)}; that of config.yaml if not given"
         )
+    verbs.choices["target"].add_argument(
+        "--pages", action="store_true", help="the pages for make report, of what is here"
+    )
     added.add_argument("--strict", action="store_true", help="exit with 1 if anything differs")
     tried = add("try", _try, "compute an edition of one paper with other settings, in a folder of its own")
     tried.add_argument("paper", help="its slug")
@@ -128,7 +131,10 @@ def _papers(given: argparse.Namespace) -> tuple[str, list[str]]:
 
 
 def _target(given: argparse.Namespace) -> int:
-    edition, _ = _papers(given)
+    edition, slugs = _papers(given)
+    if given.pages:
+        print(" ".join(workflow.pages(edition, slugs)))
+        return 0
     print(" ".join(workflow.check_target(edition, slug) for slug in given.papers or ["all"]))
     return 0
 

@@ -180,6 +180,23 @@ class House:
         """What the job that gathers the verdicts of an edition depends on."""
         return {"edition": wildcards.edition, "papers": self.concerned(wildcards.edition)}
 
+    def title(self, wildcards: Wildcards) -> str:
+        """What Snakemake's report puts an edition of a paper under."""
+        return f"{self.paper(wildcards.paper).config.about['title']}, {wildcards.edition}"
+
+    def verdicts(self, wildcards: Wildcards) -> str:
+        """The verdicts of one paper."""
+        return f"runs/{wildcards.edition}/{wildcards.paper}/claims.json"
+
+    def printed(self, wildcards: Wildcards) -> list[str]:
+        """The tables of one paper as Markdown."""
+        targets = self.paper(wildcards.paper).targets(wildcards.edition)
+        return [path for path in targets if "/tables/" in path and path.endswith(".md")]
+
+    def page(self, wildcards: Wildcards) -> Cfg:
+        """What the page of one paper depends on, beside its files."""
+        return {"edition": wildcards.edition, "title": self.paper(wildcards.paper).config.about["title"]}
+
     def run(self, stage: str) -> str:
         """The command line of a stage: each of the files that it takes and makes is the rule's of the same name.
 
@@ -461,6 +478,21 @@ def check_target(edition: str, slug: str) -> str:
     elif name:
         variants.settings_of(edition, slug)
     return f"{edition}/{slug}"
+
+
+def pages(edition: str, slugs: Iterable[str]) -> list[str]:
+    """The pages of papers for Snakemake's report.
+
+    Raises:
+        UserError: a paper has no verdicts here.
+    """
+    missing = [slug for slug in slugs if not Path("runs", edition, slug, "claims.json").exists()]
+    if missing:
+        raise UserError(
+            f"{edition}: nothing is here of {', '.join(missing)}: make reproduce EDITION={edition} computes it, "
+            "make restore brings what is on record"
+        )
+    return [f"build/{edition}/{slug}.html" for slug in slugs]
 
 
 def set_environment(sources: str) -> None:

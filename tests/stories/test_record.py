@@ -186,14 +186,21 @@ def test_what_is_kept_is_capped(repository: Repository) -> None:
     [
         (["record", "gone"], "'gone' is not a paper; allowed: all, toy"),
         (["compare", "--edition", "tiny"], "'tiny' is not an edition; allowed: smoke, small, real, full"),
-        (["explain", "results/nothing.csv"], "no job is known that made such a file"),
-        (["explain", "README.md"], "no job is known that made such a file"),
-        (["explain", "results"], "no job is known that made such a file"),
+        (["explain", "results/nothing.csv"], "there is no such file"),
+        (["explain", "README.md"], "no job is known that made it"),
+        (["explain", "results"], "is a folder"),
         (
             ["explain", f"{ROOT}/tables/table-counts.csv:nobody:count"],
             "has no row 'nobody'; allowed: 1 to 2, or plain, fancy",
         ),
-        (["explain", f"{ROOT}/tables/table-counts.csv:1:nothing"], "has no column 'nothing'; allowed: count, steps"),
+        (
+            ["explain", f"{ROOT}/tables/table-counts.csv:1:nothing"],
+            "has no column 'nothing'; allowed: arm, count, count.sd",
+        ),
+        (["explain", f"{ROOT}/tables/table-counts.csv:1"], "lacks a column: ROW:COLUMN, with a column of arm, count"),
+        (["explain", "toy:T9"], "small/toy: has no claim 'T9'; allowed: T1"),
+        (["explain", "full/toy:T1"], "full/toy: has no verdicts here; on record: small/toy"),
+        (["explain", "results/small/scoreboard.csv:toy / T9:p"], "has no row 'toy / T9'; allowed: 1 to 1, or toy / T1"),
         (["restore", "--rev", "nowhere"], "nowhere: is not a commit"),
     ],
 )

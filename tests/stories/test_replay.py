@@ -48,7 +48,7 @@ def test_a_rewrite_that_was_replayed_plans_nothing(replayed: Repository, tmp_pat
 
 def test_a_replay_is_told_in_words_of_its_own(replayed: Repository) -> None:
     commit = replayed.run("git", "log", "-1", "--format=%h", "--abbrev=9", "--", METHOD).stdout.strip()
-    text = replayed.tenfold("explain", "runs/small/toy/metrics/fancy/s0-2.json").stdout
+    text = replayed.tenfold("explain", "--full", "runs/small/toy/metrics/fancy/s0-2.json").stdout
     assert f"replayed equal at {commit}" in text
     assert "(today's)" not in text.partition("from ")[0]
     (entry,) = json.loads((replayed.path / "results/equivalences.json").read_text())["replayed"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import os
+import shutil
+import statistics
 from pathlib import Path
 
 import pytest
@@ -23,11 +27,12 @@ def on_another_machine(repository: Repository) -> None:
 
 
 def test_explain_a_cell_down_to_the_data(recorded_once: Repository) -> None:
-    text = recorded_once.tenfold("explain", "results/small/toy/tables/table-counts.csv:fancy:count").stdout
-    assert text == recorded_once.tenfold("explain", f"{TABLE}.csv:2:count").stdout
+    text = recorded_once.tenfold("explain", "--full", f"{TABLE}.csv:fancy:count").stdout
+    assert text == recorded_once.tenfold("explain", "--full", f"{TABLE}.csv:2:count").stdout
     metrics = json.loads((recorded_once.path / ROOT / "metrics/fancy/s0-2.json").read_text())
-    counts = " ".join(f"{row['count']:.6g}" for row in metrics["rows"])
-    assert text.startswith(f"fancy, count (small, shapes-10-smoke (stand-in for CIFAR-10)): seeds 0 1 2: {counts}\n")
+    counts = "  ".join(f"{row['seed']}: {row['count']:.6g}" for row in metrics["rows"])
+    assert f"  seeds      {counts}\n" in text
+    assert "  of         edition small, shapes-10-smoke (stand-in for CIFAR-10)\n" in text
     provenance = json.loads((recorded_once.path / "results/small/toy/provenance.json").read_text())
     job = next(job for job in provenance["jobs"] if job["rule"] == "toy_count" and job["cfg"]["arm"] == "fancy")
     commit = recorded_once.run("git", "rev-parse", "--short", "HEAD").stdout.strip()
@@ -45,9 +50,90 @@ def test_explain_a_cell_down_to_the_data(recorded_once: Repository) -> None:
     assert "plain/s0-2.json\n    sha256" not in text, "the other arm is not behind this cell"
 
 
+@pytest.mark.parametrize(
+    ("column", "meaning"),
+    [
+        ("arm", "a label of the row"),
+        ("count", "the mean over seeds"),
+        ("count.sd", "the standard deviation over seeds of count"),
+        ("count.n", "the number of seeds of count"),
+        ("count.published", "the published number of count"),
+        ("count.source", "where the published number was read of count"),
+        ("steps", "a count, or arithmetic"),
+        ("precision", "said of the whole row"),
+    ],
+)
+def test_explain_says_what_each_column_is(recorded_once: Repository, column: str, meaning: str) -> None:
+    with (recorded_once.path / f"{TABLE}.csv").open() as file:
+        value = list(csv.DictReader(file))[1][column] or "-"
+    lines = recorded_once.tenfold("explain", f"{TABLE}.csv:fancy:{column}").stdout.splitlines()
+    assert lines[0] == f"{TABLE}.csv, {column} of fancy: {value} ({meaning})"
+    assert len(lines) <= 11
+
+
+def test_explain_a_cell_says_mean_spread_jobs_and_since_when(recorded: Repository) -> None:
+    head = recorded.run("git", "log", "-1", "--format=commit %h of %cs").stdout.strip()
+    recorded.commit("Nothing that concerns the record")
+    values = [
+        row["count"] for row in json.loads((recorded.path / ROOT / "metrics/fancy/s0-2.json").read_text())["rows"]
+    ]
+    text = recorded.tenfold("explain", f"{TABLE}.csv:fancy:count.sd").stdout
+    spread = f"{statistics.stdev(values):.3g}"
+    assert f"  value      {statistics.fmean(values):.6g} (mean; sd {spread}, n 3)\n" in text
+    assert "  made by    toy_count arm fancy, seeds 0 1 2\n" in text
+    assert f"  record     {head}; these bytes since {head}\n" in text
+
+
+def test_explain_for_a_machine_has_the_whole_lineage(recorded_once: Repository) -> None:
+    said = recorded_once.tenfold("explain", "--json", f"{TABLE}.csv:fancy:count").stdout
+    content = json.loads(said)
+    assert said == json.dumps(content, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+    metrics = f"{ROOT}/metrics/fancy/s0-2.json"
+    assert content["files"] == [metrics, f"{TABLE}.csv"]
+    assert content["cell"]["seeds"] == [0, 1, 2]
+    assert content["lineage"][metrics]["cfg"]["rate"] == 5
+    assert "data/prepared/shapes-10-smoke.safetensors" in content["lineage"]
+
+
+def test_explain_a_claim_and_whether_it_was_fixed_before_its_runs(recorded: Repository, tmp_path: Path) -> None:
+    fixed = recorded.run("git", "log", "--format=commit %h of %cs", "--reverse").stdout.splitlines()[0]
+    asked = ["toy:T1", "small/toy:T1", f"{ROOT}/claims.json:T1"]
+    first, *others = [recorded.tenfold("explain", name).stdout for name in asked]
+    assert others == [first, first]
+    assert recorded.tenfold("explain", "toy:T1", cwd="results/small").stdout == first
+    assert first in recorded.tenfold("explain", "results/small/scoreboard.csv:toy / T1:p").stdout
+    assert first.startswith("toy, claim T1 at small: The fancy arm counts higher than the plain one.\n")
+    assert (
+        f"  claim      its entry in config/papers/toy.yaml stands since {fixed}, before its runs went on record"
+        in first
+    )
+    shallow = tmp_path / "shallow"
+    recorded.run("git", "clone", "-q", "--depth", "1", f"file://{recorded.path}", str(shallow))
+    clone = Repository(shallow, recorded.env | {"PYTHONPATH": str(shallow / "src")})
+    assert "cannot be told: this clone is shallow" in clone.tenfold("explain", "toy:T1").stdout
+    recorded.edit("config/papers/toy.yaml", "reason: a toy", "reason: another")
+    assert "is not committed as it stands" in recorded.tenfold("explain", "toy:T1").stdout
+    recorded.commit("Change a claim after its runs")
+    changed = recorded.run("git", "log", "-1", "--format=commit %h of %cs").stdout.strip()
+    assert f"stands since {changed}, AFTER runs of it went on record" in recorded.tenfold("explain", "toy:T1").stdout
+    (recorded.path / ".git").rename(tmp_path / "git")
+    assert "cannot be told: there is no git history here" in recorded.tenfold("explain", "toy:T1").stdout
+
+
+def test_explain_asks_git_a_few_times_however_many_files_there_are(recorded: Repository, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f'#!/bin/sh\necho "$1" >> {calls}\nexec {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    recorded.tenfold("explain", "--full", f"{TABLE}.csv", env={"PATH": f"{git.parent}:{os.environ['PATH']}"})
+    assert calls.read_text().split().count("log") == 2
+    assert len(calls.read_text().split()) <= 4
+
+
 def test_the_command_that_explain_prints_makes_the_file_again(recorded: Repository) -> None:
-    text = recorded.tenfold("explain", f"{ROOT}/weights/plain/s0-2.json").stdout
-    command = next(line for line in text.splitlines() if line.startswith("  command")).removeprefix("  command").strip()
+    text = recorded.tenfold("explain", "--full", f"{ROOT}/weights/plain/s0-2.json").stdout
+    command = next(line for line in text.splitlines() if line.strip().startswith("command  ")).split(maxsplit=1)[1]
     weights = recorded.path / ROOT / "weights/plain/s0-2.json"
     before = weights.read_bytes()
     weights.unlink()
@@ -58,7 +144,7 @@ def test_the_command_that_explain_prints_makes_the_file_again(recorded: Reposito
 def test_explain_what_was_made_here_after_a_change(recorded: Repository) -> None:
     recorded.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
     recorded.snakemake("--quiet", "all")
-    text = recorded.tenfold("explain", f"{ROOT}/metrics/fancy/s0-2.json").stdout
+    text = recorded.tenfold("explain", "--full", f"{ROOT}/metrics/fancy/s0-2.json").stdout
     assert '"rate":6' in text
     assert "record    made here, not on record" in text
     recorded.edit("src/tenfold/papers/toy/method.py", "+ rate + noise", "+ rate - noise")
@@ -205,7 +291,9 @@ def test_explain_says_first_that_a_file_is_not_as_recorded(recorded: Repository,
 
 def test_explain_knows_the_headline(recorded: Repository) -> None:
     text = recorded.tenfold("explain", "runs/small/toy/headline/fancy/s0-2.json").stdout
-    assert "rule      toy_count" in text
+    assert "made by    toy_count arm fancy, seeds 0 1 2" in text
+    assert recorded.tenfold("explain", "toy-small").stdout == text
+    assert "made by    toy_count" in recorded.tenfold("explain", "runs/small/toy/headline").stdout
 
 
 def test_compare_claims_nothing_of_a_file_that_no_job_made(recorded: Repository) -> None:

@@ -17,6 +17,29 @@ for rule, stage in house.reports.items():
             house.reports[rule].command
 
 
+# One paper's verdicts, and its tables as printed, on a page of Snakemake's report (make report).
+rule page:
+    input:
+        claims=house.verdicts,
+        tables=house.printed,
+    output:
+        page=report(
+            "build/{edition}/{paper}.html",
+            caption="../report/page.rst",
+            category=house.title,
+            subcategory="Verdicts and tables",
+            labels={"page": "as printed"},
+        ),
+    params:
+        **house.params("report.page", house.page),
+    log:
+        "logs/{edition}/{paper}/page.log",
+    wildcard_constraints:
+        paper="|".join(house.slugs),
+    shell:
+        house.run("report.page")
+
+
 # All claims of all papers at one edition, with their verdicts.
 rule scoreboard:
     input:

@@ -90,7 +90,7 @@ def _answer(asked: str, records: Records) -> Answer:
     name, *rest = asked.split(":")
     path, place = Path(name), ":".join(rest)
     parts = name.split("/")
-    if place and not path.exists() and len(parts) < 3 and parts[-1] in config.papers():
+    if place and not path.is_file() and len(parts) < 3 and parts[-1] in config.papers():
         edition = parts[0] if len(parts) == 2 else str(config.house()["edition"])
         return _of_claim(Path("runs", edition, parts[-1], "claims.json"), place, records)
     if place and path.name == "claims.json":
@@ -158,7 +158,7 @@ def _of_cell(table: Path, place: str, records: Records) -> Answer:
     made = made_path(file)
     files = [Path(name) for name in cell["files"]] if cell else [made]
     jobs = [(path, origin) for path in files if (origin := records.origin(path)) is not None]
-    if not jobs and records.origin(made) is None:
+    if not jobs and records.origin(made) is None and "rows" not in file.parts:  # single rows have records of their own
         raise UserError(warned[0] if warned else f"{table}: no job is known that made it; {WANTED}")
     facts = {
         "value": _value(row, stem) if stem else "",
@@ -265,7 +265,8 @@ def _jobs(jobs: list[tuple[Path, Origin]]) -> str:
     for rule, origins in by_rule.items():
         one = next(iter(origins.values()))
         arm = f" arm {one.cfg['arm']}" if len(origins) == 1 and "arm" in one.cfg else ""
-        seeds = f", seeds {' '.join(map(str, one.seeds))}" if one.seeds else ""
+        every = sorted({seed for origin in origins.values() for seed in origin.seeds})
+        seeds = f", seeds {' '.join(map(str, every))}" if every else ""
         said.append(f"{rule}{arm}{seeds}" if len(origins) == 1 else f"{rule} ({len(origins)} jobs{seeds})")
     return "; ".join(said)
 
