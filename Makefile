@@ -22,7 +22,7 @@ reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small 
 
 report: $(READY) ## build/report.html: Snakemake's report of what was computed, readable offline
 	@target=$$($(BIN)/tenfold target $(VERB)) && pages=$$($(BIN)/tenfold target --pages $(VERB)) \
-		&& $(BIN)/snakemake $$pages --allowed-rules page && $(BIN)/snakemake $$target $$pages --report build/report.html
+		&& $(BIN)/snakemake $$pages --allowed-rules page scoreboard && $(BIN)/snakemake $$target $$pages --report build/report.html
 
 listening-page: $(READY) ## build/listening.html: melodies to compare blindly, for people (EDITION; the key lies in runs/)
 	@mkdir -p build && page=runs/$(or $(EDITION),small)/melody/listening/page.html && $(BIN)/snakemake $$page \

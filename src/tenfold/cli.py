@@ -133,7 +133,8 @@ def _papers(given: argparse.Namespace) -> tuple[str, list[str]]:
 def _target(given: argparse.Namespace) -> int:
     edition, slugs = _papers(given)
     if given.pages:
-        print(" ".join(workflow.pages(edition, slugs)))
+        scoreboard = [] if given.papers else [f"runs/{edition}/scoreboard.md"]
+        print(" ".join(workflow.pages(edition, slugs) + scoreboard))
         return 0
     print(" ".join(workflow.check_target(edition, slug) for slug in given.papers or ["all"]))
     return 0

@@ -65,6 +65,9 @@ def test_the_report_of_one_paper_has_its_verdicts_and_its_tables_as_printed(rest
 
 
 def test_the_report_of_all_that_was_restored_holds_the_scoreboard(restored: Repository) -> None:
+    pages = restored.tenfold("target", "--pages").stdout.split()
+    assert pages == ["build/small/toy.html", "runs/small/scoreboard.md"]
+    restored.snakemake(*pages, "--allowed-rules", "page", "scoreboard")
     restored.snakemake("small/all", "--report", "report.html", env=NO_NETWORK)
     assert "runs/small/scoreboard.csv" in results((restored.path / "report.html").read_text())
 
