@@ -50,7 +50,7 @@ def test_a_replay_is_told_in_words_of_its_own(replayed: Repository) -> None:
     commit = replayed.run("git", "log", "-1", "--format=%h", "--abbrev=9", "--", METHOD).stdout.strip()
     text = replayed.tenfold("explain", "--full", "runs/small/toy/metrics/fancy/s0-2.json").stdout
     assert f"replayed equal at {commit}" in text
-    assert "(today's)" not in text.partition("from ")[0]
+    assert "(today's)" not in text.partition("\n  runs/")[2].partition("from ")[0]
     (entry,) = json.loads((replayed.path / "results/equivalences.json").read_text())["replayed"]
     assert entry["outputs"] == 4
     assert sorted(entry["jobs"]) == [f"runs/small/toy/weights/{arm}/s0-2.json" for arm in ("fancy", "plain")]

@@ -110,7 +110,9 @@ def test_explain_a_claim_and_whether_it_was_fixed_before_its_runs(recorded: Repo
     shallow = tmp_path / "shallow"
     recorded.run("git", "clone", "-q", "--depth", "1", f"file://{recorded.path}", str(shallow))
     clone = Repository(shallow, recorded.env | {"PYTHONPATH": str(shallow / "src")})
-    assert "cannot be told: this clone is shallow" in clone.tenfold("explain", "toy:T1").stdout
+    said = clone.tenfold("explain", "toy:T1").stdout
+    assert "  record     results/small/toy/provenance.json; since when cannot be told: this clone is shallow" in said
+    assert "whether it was fixed before its runs cannot be told: this clone is shallow" in said
     recorded.edit("config/papers/toy.yaml", "reason: a toy", "reason: another")
     assert "is not committed as it stands" in recorded.tenfold("explain", "toy:T1").stdout
     recorded.commit("Change a claim after its runs")

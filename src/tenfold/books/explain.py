@@ -204,7 +204,7 @@ def _of_claim(file: Path, claim: str, records: Records) -> Answer:
              if isinstance(cell.get("estimate", cell.get("measured")), (int, float))]  # fmt: skip
     facts = {
         "verdict": f"{entry['verdict']}{f'; pipeline check: {check}' if check else ''}",
-        "ours": f"{printed['ours']} {printed['interval']}, n {entry['n'] or '-'}",
+        "ours": f"{printed['ours']} {printed['interval'].strip('-')}{f', n {n}' if (n := entry['n']) else ''}".strip(),
         "published": f"{printed['published']} ({entry['source']})",
         "in words": entry["sentence"],
         "effects": "; ".join(cells),

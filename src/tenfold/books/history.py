@@ -26,21 +26,18 @@ class Commit:
 def why_unknown() -> str:
     """Why the history cannot be told here; empty where it can."""
     try:
-        shallow = git("rev-parse", "--is-shallow-repository").strip() == "true"
+        shallow = git("rev-parse", "--is-shallow-repository", "HEAD").startswith("true")
     except (UserError, OSError):
         return "there is no git history here"
     return "this clone is shallow (git fetch --unshallow)" if shallow else ""
 
 
 def last_commits(files: Sequence[Path]) -> dict[str, Commit]:
-    """The last commit of each file, by one call; files without one are left out."""
+    """The last commit of each file, by one call; files without one are left out, all of them without a history."""
     found: dict[str, Commit] = {}
-    if not files:
+    if not files or why_unknown():
         return found
-    try:
-        said = git("log", "--format=%x00%h %cs", "--name-only", "--relative", "--", *map(str, files))
-    except (UserError, OSError):
-        return found
+    said = git("log", "--format=%x00%h %cs", "--name-only", "--relative", "--", *map(str, files))
     for head, names in _commits(said):
         for name in names:
             found.setdefault(name, head)

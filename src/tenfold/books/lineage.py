@@ -99,7 +99,10 @@ class Records:
                       run["inputs"], run["sha256"], run["platform"])  # fmt: skip
 
     def _source(self, book: Ledger) -> str:
-        return str(self.commits.get(book.provenance_file.as_posix(), "not committed yet"))
+        file = book.provenance_file.as_posix()
+        if file in self.commits:
+            return str(self.commits[file])
+        return file if history.why_unknown() else "not committed yet"
 
     def all_behind(self, paths: Iterable[Path]) -> dict[str, Origin | None]:
         """The origins of files and of all that they were made from."""
