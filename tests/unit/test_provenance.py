@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tenfold.books import metadata, start
-from tenfold.books.compare import DIFFERS, SAME, SINGLE, WITHIN, compare_cells
+from tenfold.books.compare import DIFFERS, NOT_JUDGED, SAME, WITHIN, compare_cells
 from tenfold.books.recorded import Job, Ledger, Provenance, read_provenance
 from tenfold.errors import UserError, limit_of_machine
 from tenfold.files import partials, sha256
@@ -145,21 +145,23 @@ def test_measured_times_are_believed_with_their_job_only(folder: Path) -> None:
     assert metadata.read(times) is None
 
 
-def table(values: list[float], *, exact: int | None = None, seeds: list[int] | None = None) -> dict[str, Any]:
-    seeds = list(range(len(values))) if seeds is None else seeds
-    return {
-        "cells": [
-            {"row": ["arm"], "column": "accuracy", "values": values, "exact": exact, "seeds": seeds, "resolution": 0.01}
-        ]
-    }
+TRAINED, COUNTED = "runs/small/toy/metrics/net.json", "runs/small/toy/costs.json"
+
+
+def table(
+    values: list[float], *, exact: float | str | None = None, seeds: list[int] | None = None, file: str = TRAINED
+) -> dict[str, Any]:
+    cell = {"row": ["arm"], "column": "accuracy", "values": values, "exact": exact, "resolution": 0.01,
+            "seeds": list(range(len(values))) if seeds is None else seeds, "files": [file]}  # fmt: skip
+    return {"cells": [cell]}
 
 
 def outcome(recorded: dict[str, Any], here: dict[str, Any]) -> str:
-    ((_, word),) = compare_cells(recorded, here)
+    ((_, word),) = compare_cells(recorded, here, lambda file: file == TRAINED)
     return word
 
 
-def test_cells_with_seeds_are_two_samples_of_one_quantity() -> None:
+def test_trained_cells_are_two_samples_of_one_quantity() -> None:
     recorded = [70.0, 71.0, 72.0]
     # By hand: equal sd of 1, so the error is sqrt(2 / 3); the factor is Student's at 99.9 % (two-sided), 4 degrees.
     allowed = float(stats.t.ppf(0.9995, 4)) * math.sqrt(2 / 3)
@@ -172,17 +174,54 @@ def test_cells_with_seeds_are_two_samples_of_one_quantity() -> None:
     ):
         assert outcome(table(recorded), table([value + shift for value in recorded])) == word
     assert outcome(table(recorded), table(recorded)) == SAME
-    assert outcome(table([70.0]), table([90.0])) == SINGLE
+    assert outcome(table([70.0]), table([90.0])) == NOT_JUDGED
+
+
+def test_seeds_without_spread_are_no_measure_of_how_far_a_draw_may_lie() -> None:
     assert outcome(table([70.0, 70.0]), table([70.009, 70.009])) == WITHIN, "below the printed resolution"
-    assert outcome(table([70.0, 70.0]), table([70.011, 70.011])) == DIFFERS
+    assert outcome(table([70.0, 70.0]), table([70.011, 70.011])) == NOT_JUDGED
+    third, quarter = [100 / 3] * 3, [125 / 3] * 3  # the shares of few gammas, by which a good run was said to differ
+    assert outcome(table(third), table(quarter)) == NOT_JUDGED
+    # A spread on one side is a spread: by hand, sd 0 and 1 pool to sqrt(1 / 2), the error is sqrt(1 / 3).
+    allowed = 8.610 * math.sqrt(1 / 3)
+    for shift, word in ((0.99 * allowed, WITHIN), (1.01 * allowed, DIFFERS)):
+        assert outcome(table([70.0] * 3), table([69.0 + shift, 70.0 + shift, 71.0 + shift])) == word
 
 
 def test_counts_have_to_be_equal_and_cells_have_to_be_there() -> None:
-    assert outcome(table([], exact=3), table([], exact=3)) == SAME
-    assert outcome(table([], exact=3), table([], exact=4)) == DIFFERS
-    assert outcome(table([], exact=3), table([3.0, 3.0])) == DIFFERS
+    for file in (TRAINED, COUNTED):
+        assert outcome(table([], exact=3, file=file), table([], exact=3, file=file)) == SAME
+        assert outcome(table([], exact=3, file=file), table([], exact=4, file=file)) == DIFFERS
+        assert outcome(table([], exact=3, file=file), table([3.0, 3.0], file=file)) == DIFFERS
     assert outcome({"cells": []}, table([1.0])) == DIFFERS
     assert outcome(table([1.0]), {"cells": []}) == DIFFERS
+
+
+def test_a_word_for_what_trained_numbers_do_not_give_is_not_judged() -> None:
+    undefined = table([], exact="undefined")
+    assert outcome(undefined, table([0.9, 0.8, 0.7])) == NOT_JUDGED
+    assert outcome(table([0.9, 0.8, 0.7]), undefined) == NOT_JUDGED
+    assert outcome(table([], exact="none", file=COUNTED), table([], exact="one", file=COUNTED)) == DIFFERS
+
+
+def test_arithmetic_is_the_same_but_for_rounding_whatever_its_spread_over_seeds() -> None:
+    def counted(*values: float, exact: float | None = None) -> dict[str, Any]:
+        return table(list(values), exact=exact, file=COUNTED)
+
+    assert outcome(counted(1.0, 5.0, 9.0), counted(1.0, 5.0, 9.1)) == DIFFERS, "no draw, though its seeds differ"
+    assert outcome(counted(1.0, 5.0, 9.0), counted(1.0, 5.0, 9.0 + 1e-12)) == WITHIN
+    assert outcome(counted(1.0, 5.0), counted(1.0, 5.0, 9.0)) == DIFFERS
+    assert outcome(counted(exact=2.5), counted(exact=2.5 + 1e-13)) == WITHIN
+    assert outcome(counted(exact=10**12), counted(exact=10**12 + 1)) == DIFFERS, "counts are exact"
+
+
+def test_the_fingerprint_knows_that_another_processor_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in records.KERNELS:
+        monkeypatch.delenv(name, raising=False)
+    own = records.fingerprint()
+    assert "kernels" not in own
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert records.fingerprint() == own | {"kernels": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
 
 
 def test_leftovers_of_killed_writers_are_found_by_name(tmp_path: Path) -> None:

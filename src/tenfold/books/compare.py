@@ -1,9 +1,17 @@
-"""``tenfold compare``: what this machine computed beside what is on record, cell by cell."""
+"""``tenfold compare``: what this machine computed beside what is on record, cell by cell.
+
+What is trained is declared, not guessed from numbers: a job whose ``cfg`` has ``compute`` trains or asks what was
+trained, on a device, and whatever was made of its files is a draw. On another platform a draw is held to the spread of
+seeds; counts and arithmetic have to be the same everywhere.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +20,10 @@ from tenfold.files import read_json, sha256
 from tenfold.identity.equivalences import representative
 from tenfold.identity.records import made_here, read_run_record
 
-SAME, WITHIN, DIFFERS, SINGLE = "same bytes", "same within seed spread", "differs", "one seed: not judged"
+SAME, WITHIN, DIFFERS, NOT_JUDGED = "same bytes", "same within seed spread", "differs", "not judged"
 NOT_HERE = "on record, not computed here"
+ROUNDING = 1e-9  # relative: what another processor's order of summation may change in arithmetic
+CONFIDENCE = 0.999  # of one trained cell: so few of a thousand leave the spread of seeds by chance
 Cell = dict[str, Any]
 
 
@@ -67,16 +77,18 @@ def compare(book: Ledger) -> Comparison:
     elif same_platform:
         details += [f"{here[path]}: {DIFFERS}, on an equal platform with equal settings and code" for path in changed]
         return Comparison(book.name, DIFFERS, verdicts, details)
+    is_trained = _trained(provenance)
     outcomes = []
     for path in changed:
         if path.name.endswith(".cells.json"):
-            found = compare_cells(read_json(path), read_json(here[path]))
+            found = compare_cells(read_json(path), read_json(here[path]), is_trained)
+            name = path.name.removesuffix(".cells.json")
             outcomes += [outcome for _, outcome in found]
-            details += [f"{here[path].name.removesuffix('.cells.json')}: {text}: {outcome}" for text, outcome in found
-                        if outcome in (DIFFERS, SINGLE)]  # fmt: skip
-    if not any(path.name.endswith(".cells.json") for path in changed):
-        details += [f"{here[path]}: {DIFFERS}, though every cell of every table is the same" for path in changed]
-        outcomes.append(DIFFERS)
+            details += [f"{name}: {text}: {outcome}" for text, outcome in found if outcome in (DIFFERS, NOT_JUDGED)]
+            details += _by_chance(name, found)
+        elif not is_trained(here[path].as_posix()):
+            outcomes.append(DIFFERS)
+            details.append(f"{here[path]}: {DIFFERS}, though nothing in it is trained")
     outcome = DIFFERS if missing or DIFFERS in outcomes else WITHIN
     return Comparison(book.name, outcome, verdicts, details)
 
@@ -107,39 +119,104 @@ def _circumstances(provenance: Provenance, changed: list[str]) -> tuple[bool, bo
     return same_platform, same_work
 
 
-def compare_cells(recorded: dict[str, Any], here: dict[str, Any]) -> list[tuple[str, str]]:
+def _trained(provenance: Provenance) -> Callable[[str], bool]:
+    """Tells whether a job of the record trained, or asked what was trained, on the way to a file."""
+
+    @cache
+    def is_trained(path: str) -> bool:
+        job = provenance.job_of.get(path)
+        return job is not None and ("compute" in job.cfg or any(map(is_trained, job.inputs)))
+
+    return is_trained
+
+
+def compare_cells(
+    recorded: dict[str, Any], here: dict[str, Any], is_trained: Callable[[str], bool]
+) -> list[tuple[str, str]]:
     """Compares a table's cells (the content of two ``.cells.json``), in the recorded order, new ones last.
 
-    A cell with seeds is two samples of one quantity; a count or a result of arithmetic has to be equal.
+    Args:
+        recorded: the table on record.
+        here: the table that was made here, on another platform.
+        is_trained: whether a file of metrics is a draw, not arithmetic.
 
     Returns:
         For each cell what it is, with both values, and the outcome.
     """
     ours, theirs = _by_place(here), _by_place(recorded)
-    return [_compare_cell(place, theirs.get(place), ours.get(place)) for place in dict.fromkeys([*theirs, *ours])]
+    places = dict.fromkeys([*theirs, *ours])
+    return [_compare_cell(place, theirs.get(place), ours.get(place), is_trained) for place in places]
 
 
 def _by_place(table: dict[str, Any]) -> dict[tuple[str, str], Cell]:
     return {(" / ".join(cell["row"]), cell["column"]): cell for cell in table["cells"]}
 
 
-def _compare_cell(place: tuple[str, str], recorded: Cell | None, here: Cell | None) -> tuple[str, str]:
-    from tenfold.measure.statistics import compare_samples, summary
-
+def _compare_cell(
+    place: tuple[str, str], recorded: Cell | None, here: Cell | None, is_trained: Callable[[str], bool]
+) -> tuple[str, str]:
     where = f"{place[0]}, {place[1]}"
     if recorded is None or here is None:
         return f"{where}: only {'here' if recorded is None else 'on record'}", DIFFERS
-    if not recorded["values"] or not here["values"]:
-        same = recorded["exact"] == here["exact"] and not recorded["values"] and not here["values"]
-        return f"{where}: {here['exact']}, on record {recorded['exact']}", SAME if same else DIFFERS
-    first, second = summary(recorded["values"]), summary(here["values"])
-    text = f"{where}: {second.mean:.6g} (n {second.n}), on record {first.mean:.6g} (n {first.n})"
-    if recorded["values"] == here["values"] and recorded["seeds"] == here["seeds"]:
+    text = f"{where}: {_shown(here)}, on record {_shown(recorded)}"
+    if all(recorded[part] == here[part] for part in ("values", "seeds", "exact")):
         return text, SAME
-    compared = compare_samples(first, second, resolution=recorded["resolution"])
+    if not any(map(is_trained, recorded["files"])):
+        return text, WITHIN if _same_arithmetic(recorded, here) else DIFFERS
+    if recorded["values"] and here["values"]:
+        reason, outcome = _judge_draws(recorded, here)
+        return f"{text}, {reason}", outcome
+    if any(isinstance(cell["exact"], str) for cell in (recorded, here)):  # "undefined", as a constant's correlation is
+        return f"{text}, no numbers of one kind", NOT_JUDGED
+    return text, DIFFERS
+
+
+def _shown(cell: Cell) -> str:
+    from tenfold.measure.statistics import summary
+
+    if not cell["values"]:
+        return str(cell["exact"])
+    over_seeds = summary(cell["values"])
+    return f"{over_seeds.mean:.6g} (n {over_seeds.n})"
+
+
+def _same_arithmetic(recorded: Cell, here: Cell) -> bool:
+    """Whether each value is the same but for rounding; counts, which are integers, exactly."""
+    if recorded["seeds"] != here["seeds"]:
+        return False
+    pairs = list(zip([*recorded["values"], recorded["exact"]], [*here["values"], here["exact"]], strict=True))
+    return all(
+        math.isclose(theirs, ours, rel_tol=ROUNDING) if isinstance(theirs, float) and isinstance(ours, float)
+        else theirs == ours
+        for theirs, ours in pairs
+    )  # fmt: skip
+
+
+def _judge_draws(recorded: Cell, here: Cell) -> tuple[str, str]:
+    """Two samples of one trained quantity: by how much their means may differ, or why that is not known.
+
+    Seeds that all agree say nothing of how far another draw may lie, so where neither sample has a spread only a
+    difference below the printed digits is known to be none.
+    """
+    from tenfold.measure.statistics import compare_samples, summary
+
+    first, second = summary(recorded["values"]), summary(here["values"])
+    compared = compare_samples(first, second, resolution=recorded["resolution"], confidence=CONFIDENCE)
     if compared is None:
-        return text, SINGLE
-    return f"{text}, may differ by {compared.allowed:.3g}", WITHIN if compared.same else DIFFERS
+        return "one seed", NOT_JUDGED
+    if not compared.same and not first.sd and not second.sd:
+        return "no spread among seeds", NOT_JUDGED
+    return f"may differ by {compared.allowed:.3g}", WITHIN if compared.same else DIFFERS
+
+
+def _by_chance(table: str, found: list[tuple[str, str]]) -> list[str]:
+    """How many of a table's cells could differ by chance, beside how many do."""
+    count = Counter(outcome for _, outcome in found)
+    judged = count[WITHIN] + count[DIFFERS]
+    chance = judged * (1 - CONFIDENCE)
+    if not count[DIFFERS]:
+        return []
+    return [f"{table}: {count[DIFFERS]} of {judged} cells differ; by chance alone {chance:.2g} would"]
 
 
 def _verdicts(claims: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -15,6 +16,9 @@ from tenfold.files import copy_whole, read_json, sha256, write_json
 from tenfold.identity.equivalences import representative
 
 FORMAT = 1
+# Variables with which a user has torch, numpy and their libraries run the kernels of another processor.
+KERNELS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NPY_DISABLE_CPU_FEATURES",
+           "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")  # fmt: skip
 
 
 def record_path(output: Path) -> Path:
@@ -112,6 +116,9 @@ def fingerprint() -> dict[str, Any]:
         "numpy": metadata.version("numpy"),
         "cpu": _processor(),
     }
+    chosen = {name: os.environ[name] for name in KERNELS if name in os.environ}
+    if chosen:
+        facts["kernels"] = chosen
     torch = sys.modules.get("torch")
     if torch is not None:
         facts["torch"] = torch.__version__

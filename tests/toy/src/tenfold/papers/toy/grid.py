@@ -26,6 +26,7 @@ def count(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One arm's configuration."""
     return {
         "arm": wildcards.arm,
+        "compute": edition.compute,
         "data": edition.data,
         "seeds": seeds_of(wildcards.seeds),
         "padding": edition.settings["padding"],
