@@ -1,8 +1,16 @@
-# Tenfold: `make` lists what there is. PYTHON chooses the interpreter of .venv, as in `make PYTHON=python3.12 reproduce`.
+# Tenfold: `make` lists what there is. PYTHON chooses the interpreter of .venv, as in `make PYTHON=python3.12 reproduce`;
+# CUDA=0 sets .venv up without those of CUDA's libraries that are not needed on a processor.
 
 SHELL := bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+CUDA ?=
+# These sources, also where .venv is a link to that of another checkout.
+export PYTHONPATH := $(CURDIR)/src
+# Snakemake keeps a cache at home, where some machines let nobody write.
+ifneq ($(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache" 2>/dev/null && test -w "$$cache" || echo no),)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
 WORKERS ?= 2
 # What is computed: PAPER (a slug; all papers without it) at EDITION (that of config/config.yaml without it).
 VERB = $(if $(EDITION),--edition $(EDITION)) $(PAPER)
@@ -12,7 +20,7 @@ CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench check fmt lock clean
+.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench check fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -73,11 +81,8 @@ lock: ## pin all packages anew, with hashes, from pyproject.toml
 clean: ## remove caches and reports, nothing that was computed
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis && find src tests scripts -name __pycache__ -exec rm -rf {} +
 
-# The environment: once, and again when the lock has changed.
-$(READY): requirements.lock
-	@$(PYTHON) scripts/check_python.py
-	@echo "Setting up .venv from requirements.lock: a download of about 3 GB, a few minutes ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+# The environment: once, and again when the lock has changed, whatever the times of files say.
+$(READY): always
+	@PYTHON="$(PYTHON)" CUDA="$(CUDA)" bash scripts/set_up.sh
+
+always:
