@@ -43,6 +43,13 @@ class Repository:
 
     root: Path
 
+    @property
+    def refusal(self) -> str:
+        """Why git cannot say what it tracks: no clone, or another user's; empty where it can."""
+        command = ["git", "rev-parse", "--git-dir"]
+        done = subprocess.run(command, cwd=self.root, check=False, capture_output=True, text=True)
+        return " ".join(done.stderr.removeprefix("fatal: ").split())
+
     @cached_property
     def files(self) -> list[PurePosixPath]:
         """The tracked files that are there, relative to the root."""
@@ -213,6 +220,9 @@ GUARDS = (
 def main(root: Path) -> int:
     """Prints what is to be mended and gives the exit code."""
     repository = Repository(root)
+    if refusal := repository.refusal:
+        print(f"tenfold: this check asks git what it tracks: {refusal}", file=sys.stderr)
+        return 2
     found = [line for guard in GUARDS for line in guard(repository)]
     for line in found:
         print(line, file=sys.stderr)

@@ -40,9 +40,16 @@ def go_to_root(given: argparse.Namespace) -> None:
         UserError: the working directory is not within the project whose sources run.
     """
     here, root = Path.cwd().resolve(), config.ROOT
+    if not (root / "Snakefile").exists():
+        raise UserError(
+            f"tenfold is installed in {Path(__file__).parent} without its clone, which it works on: "
+            "clone the repository, and make there sets up .venv/bin/tenfold"
+        )
     if not here.is_relative_to(root):
         own = next((folder for folder in (here, *here.parents) if (folder / "src" / "tenfold").is_dir()), None)
         mend = f"use {own}/.venv/bin/tenfold (make there sets it up)" if own else f"cd {root}"
+        if own and (own / ".venv").resolve() == Path(sys.prefix).resolve():  # a link, as worktrees may have one
+            mend = f"{own}/.venv is that of {root}: use make, or set PYTHONPATH={own}/src"
         raise UserError(f"this command is of {root}, and {here} is not in it: {mend}")
     if getattr(given, "what", None):
         name, *cell = given.what.split(":", 1)

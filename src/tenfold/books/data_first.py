@@ -37,12 +37,14 @@ def make_missing_data(recorded: Iterable[Provenance], say: Callable[[str], None]
         return
     planned = _snakemake(*sys.argv[1:], "--dry-run").stdout
     needed = sorted(outputs_of(planned).intersection(absent))
-    if DRY_RUN & set(sys.argv):
+    dry = bool(DRY_RUN & set(sys.argv))
+    if dry:
         for path in [path for path in needed if registry.dataset(Path(path).stem).is_foreign]:
             say(f"{path} is not here: this list has all jobs that read it; a run fetches it first, and then runs fewer")
             needed.remove(path)
     if needed:
-        say(f"making {' '.join(needed)} first, so that only what depends on a change runs")
+        also = " (this dry run too, or its list would be too long)" if dry else ""
+        say(f"making {' '.join(needed)} first{also}, so that only what depends on a change runs")
         _snakemake(*needed)  # should it fail, this run comes to the same job, and says why
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tenfold.books.git import is_clone
 from tenfold.books.recorded import Ledger, ledgers
 from tenfold.errors import UserError
-from tenfold.files import write_text
+from tenfold.files import read_json, write_text
 
 TOP, STORE = Path("dvc.yaml"), Path("store")
 MEGABYTE = 1000**2
@@ -27,12 +28,22 @@ def dvc(*arguments: str) -> str:
     Raises:
         UserError: one line with DVC's own reason.
     """
+    if not is_clone():
+        _work_without_git()
     command = [sys.executable, "-m", "dvc", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         _clean_up()
         raise UserError(f"dvc {arguments[0]}: {reason(done.stderr) or reason(done.stdout)}")
     return done.stdout
+
+
+def _work_without_git() -> None:
+    """Has DVC work where a ZIP archive was unpacked, in this folder's own configuration, so also for its users."""
+    file = Path(".dvc", "config.local")
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    if "no_scm" not in before:
+        write_text(file, f"{before}[core]\n    no_scm = true\n")
 
 
 def _clean_up() -> None:
@@ -106,6 +117,20 @@ def is_intact(entry: Path) -> bool:
     with entry.open("rb") as file:
         found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return found == entry.parent.name + entry.name.removesuffix(".dir")
+
+
+def missing_objects(ledger: Ledger) -> Iterator[Path]:
+    """What a ledger needs and neither ``store/`` nor DVC's own cache has."""
+    stages = yaml.safe_load(ledger.dvc_file.with_suffix(".lock").read_text(encoding="utf-8"))["stages"].values()
+    kept = [STORE / "files" / "md5", cache() / "files" / "md5"]
+
+    def found(md5: str) -> Path | None:
+        return next((path for folder in kept if (path := folder / md5[:2] / md5[2:]).exists()), None)
+
+    for md5 in (out["md5"] for stage in stages for out in stage["outs"]):
+        listed = found(md5)
+        inside = [entry["md5"] for entry in read_json(listed)] if listed and md5.endswith(".dir") else []
+        yield from (kept[0] / one[:2] / one[2:] for one in (md5, *inside) if found(one) is None)
 
 
 def cache() -> Path:

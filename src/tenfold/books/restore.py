@@ -15,6 +15,8 @@ from tenfold.errors import UserError
 from tenfold.files import copy_whole, sha256
 from tenfold.identity.records import made_here
 
+MEND_STORE = "git checkout -- store (or unpack the archive anew), then restore again"
+
 
 def restore(asked: set[tuple[str, str]] | None = None) -> list[str]:
     """Brings back what this commit has on record, and checks it.
@@ -39,7 +41,7 @@ def restore(asked: set[tuple[str, str]] | None = None) -> list[str]:
     if found.wrong:
         more = f" (and {len(found.wrong) - 1} more)" if len(found.wrong) > 1 else ""
         by_dvc = found.wrong[0].startswith("runs")
-        mend = "; DVC's copy is damaged: git checkout -- store, then restore again" if by_dvc else ""
+        mend = f"; DVC's copy is damaged: {MEND_STORE}" if by_dvc else ""
         raise UserError(f"{found.wrong[0]}{mend}{more}")
     return [f"{book.name}: restored" for book in books] + [f"{found.files} files are as recorded"]
 
@@ -50,6 +52,10 @@ def _pull(books: list[Ledger]) -> None:
     try:
         ledger.dvc("pull", *files)
     except UserError as error:
+        missing = sorted(path for book in books for path in ledger.missing_objects(book))
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise UserError(f"{missing[0]}: is missing{more}; {MEND_STORE}") from None
         if "unsaved files" not in str(error):
             raise
         lost = [output for book in books for output in _made_here_only(book)]
