@@ -1,4 +1,4 @@
-# Tenfold: ten papers, reproduced. This file is the table of contents; the rules are in workflow/rules.
+# Tenfold: papers, reproduced. This file is the table of contents; the rules are in workflow/rules.
 import sys
 
 from snakemake.utils import min_version
