@@ -174,7 +174,7 @@ def test_make_lists_its_targets_in_a_folder_with_a_space(tmp_path: Path) -> None
     targets = set(re.findall(r"^make (\S+) ", listed, flags=re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert phony is not None
-    assert targets == set(phony[1].split())
+    assert targets == set(phony[1].split()) - {"always"}
     assert {"reproduce", "test", "check"} <= targets
 
 
