@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tenfold import config, variants
-from tenfold.books.compare import SAME, compare_cells
+from tenfold.books.compare import SAME, compare_cells, trained_of
 from tenfold.books.recorded import Ledger
 from tenfold.files import canonical_json, read_json
 
@@ -20,12 +20,15 @@ def beside_edition(edition: str, slug: str) -> Iterator[str]:
     for key, value in variants.flat(variants.own_settings(edition, slug)).items():
         was = canonical_json(before[key]) if key in before else "not set"
         yield f"    {key}: {canonical_json(value)}, in {base} {was}"
-    if book.provenance() is None:
+    provenance = book.provenance()
+    if provenance is None:
         yield f"    {book.name} is not on record: there are no cells to compare with"
     if not here.exists():
         yield f"    not computed here: snakemake {edition}/{slug}"
     for table in sorted((here / "tables").glob("*.cells.json")):
         recorded = book.folder / table.relative_to(here)
-        cells = compare_cells(read_json(recorded), read_json(table)) if recorded.exists() else []
+        if provenance is None or not recorded.exists():
+            continue
+        cells = compare_cells(read_json(recorded), read_json(table), trained_of(provenance))
         name = table.name.removesuffix(".cells.json")
         yield from (f"    {name}: {text}: {found}" for text, found in cells if found != SAME)

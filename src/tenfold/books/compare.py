@@ -77,7 +77,7 @@ def compare(book: Ledger) -> Comparison:
     elif same_platform:
         details += [f"{here[path]}: {DIFFERS}, on an equal platform with equal settings and code" for path in changed]
         return Comparison(book.name, DIFFERS, verdicts, details)
-    is_trained = _trained(provenance)
+    is_trained = trained_of(provenance)
     outcomes = []
     for path in changed:
         if path.name.endswith(".cells.json"):
@@ -119,7 +119,7 @@ def _circumstances(provenance: Provenance, changed: list[str]) -> tuple[bool, bo
     return same_platform, same_work
 
 
-def _trained(provenance: Provenance) -> Callable[[str], bool]:
+def trained_of(provenance: Provenance) -> Callable[[str], bool]:
     """Tells whether a job of the record trained, or asked what was trained, on the way to a file."""
 
     @cache
