@@ -27,8 +27,8 @@ def why_unknown() -> str:
     """Why the history cannot be told here; empty where it can."""
     try:
         shallow = git("rev-parse", "--is-shallow-repository", "HEAD").startswith("true")
-    except (UserError, OSError):
-        return "there is no git history here"
+    except UserError as error:  # git's own refusal, of another user's folder, says more than ours would
+        return str(error) if "ownership" in str(error) else "there is no git history here"
     return "this clone is shallow (git fetch --unshallow)" if shallow else ""
 
 
