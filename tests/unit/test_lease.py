@@ -15,21 +15,24 @@ from tenfold import lease
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from tenfold.lease import lease_device
+from tenfold.lease import lease_devices
 folder = Path(sys.argv[1])
-held = lease_device(sys.argv[2].split(","), lambda line: print(line, file=sys.stderr, flush=True), folder)
+say = lambda line: print(line, file=sys.stderr, flush=True)
+held = lease_devices(int(sys.argv[4]), sys.argv[2].split(","), say, folder)
 assert os.environ["CUDA_VISIBLE_DEVICES"] == held.device
-mark = folder / f"{held.device}.busy"
-mark.touch(exist_ok=False)  # fails if another process is between these two lines with the same device
+marks = [folder / f"{device}.busy" for device in held.device.split(",")]
+for mark in marks:
+    mark.touch(exist_ok=False)  # fails if another process is between these lines with the same device
 print(held.device, flush=True)
 sys.stdin.readline() if sys.argv[3] == "until-told" else time.sleep(0.05)
-mark.unlink()
+for mark in marks:
+    mark.unlink()
 """
 
 
-def hold(folder: Path, devices: str, how: str) -> subprocess.Popen[str]:
-    env = {key: value for key, value in os.environ.items() if not key.startswith("SLURM")}
-    return subprocess.Popen([sys.executable, "-c", HOLD, str(folder), devices, how], env=env, text=True,
+def hold(folder: Path, devices: str, how: str, count: int = 1) -> subprocess.Popen[str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "TENFOLD"))}
+    return subprocess.Popen([sys.executable, "-c", HOLD, str(folder), devices, how, str(count)], env=env, text=True,
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
 
@@ -43,6 +46,7 @@ def no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "_held", None)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv(lease.LEASED, raising=False)
 
 
 def test_six_processes_share_two_devices(tmp_path: Path) -> None:
@@ -67,6 +71,37 @@ def test_waits_says_who_holds_and_gets_the_device_of_a_killed_process(tmp_path: 
     for process in (first, second, third):
         process.communicate("\n", timeout=60)
     assert [first.returncode, second.returncode, third.returncode] == [-signal.SIGKILL, 0, 0]
+
+
+def test_two_jobs_of_two_devices_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    processes = [hold(tmp_path, devices, "briefly", 2) for _ in range(2) for devices in ("0,1", "1,0")]
+    ends = [(process.communicate(timeout=60), process.returncode) for process in processes]
+    assert [code for _, code in ends] == [0] * 4, ends
+    assert {out.strip() for (out, _), _ in ends} == {"0,1", "1,0"}
+
+
+def test_a_job_that_waits_for_two_devices_holds_none(tmp_path: Path) -> None:
+    first = hold(tmp_path, "0,1", "until-told")
+    assert line_of(first) == "0"
+    both = hold(tmp_path, "0,1", "until-told", 2)
+    assert line_of(both, "stderr") == f"waiting for 2 GPUs: 1 of 2 are free now (0 by process {first.pid})"
+    other = hold(tmp_path, "0,1", "until-told")
+    assert line_of(other) == "1"
+    for process in (first, other):
+        process.communicate("\n", timeout=60)
+    assert line_of(both) == "0,1"
+    both.communicate("\n", timeout=60)
+    assert [first.returncode, other.returncode, both.returncode] == [0, 0, 0]
+
+
+def test_the_processes_of_a_job_have_its_devices(tmp_path: Path) -> None:
+    held = lease.lease_devices(2, ["0", "1"], print, tmp_path)
+    assert held is not None
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    helper = "import tenfold.lease as lease; assert lease.lease_device(['1'], print) is None"
+    subprocess.run([sys.executable, "-c", helper], check=True, timeout=60)
+    held.release()
+    assert lease.LEASED not in os.environ
 
 
 def test_a_process_keeps_its_one_lease(tmp_path: Path) -> None:

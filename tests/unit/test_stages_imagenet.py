@@ -19,7 +19,7 @@ from tenfold.launcher import Job, Stopped
 from tenfold.stages.imagenet import evaluate_views, train_imagenet
 from tenfold.stages.seeds import Files
 from tenfold.training.compute import Compute
-from tenfold.training.distributed import Team
+from tenfold.training.distributed import Team, together
 from tenfold.training.photos import photo_batches
 from tenfold.weights import below
 
@@ -161,8 +161,11 @@ def test_processes_that_do_not_share_evenly_are_refused(tmp_path: Path, index: P
         train(tmp_path / "run", index, 4)
 
 
-def test_fewer_gpus_than_processes_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_fewer_gpus_than_processes_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(UserError, match="processes: 2 are asked for, but torch finds 1 GPUs here"):
-        Team(0, 2, "").start({"device": "cuda"}, Job(resume=tmp_path / "r"))
+        together(2, {"device": device}, print, Job(resume=tmp_path / "r"))

@@ -65,7 +65,7 @@ def train_imagenet(
     batch_size, processes = Recipe.from_cfg(cfg["recipe"]).batch_size, cfg["processes"]
     if batch_size % processes:
         raise UserError(f"processes: {processes} do not share a batch of {batch_size} evenly")
-    outcome, of_run = together(processes, train_share, job, cfg, data, build_net)
+    outcome, of_run = together(processes, cfg["compute"], train_share, job, cfg, data, build_net)
     files.write(outcome, {**(facts or {}), **of_run, "processes": processes})
 
 

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tenfold.errors import UserError
 from tenfold.launcher import Job
-from tenfold.lease import visible_devices
+from tenfold.lease import lease_devices, visible_devices
 from tenfold.progress import FitState, Progress
 from tenfold.training.compute import Compute, start
 
@@ -42,19 +42,9 @@ class Team:
     rendezvous: str = ""
 
     def start(self, settings: dict[str, Any], job: Job) -> Compute:
-        """As `tenfold.training.compute.start`, in each process for itself; then they join.
-
-        Raises:
-            UserError: there are fewer GPUs than processes.
-        """
-        devices = visible_devices(torch.cuda.device_count())
-        wants_gpu = settings.get("device", "auto") == "cuda" or (settings.get("device", "auto") == "auto" and devices)
-        if self.size > 1 and wants_gpu:
-            if len(devices) < self.size:
-                raise UserError(f"processes: {self.size} are asked for, but torch finds {len(devices)} GPUs here; "
-                                "set processes to a divisor of batch_size that there are GPUs for")  # fmt: skip
-            if "SLURM_JOB_ID" in os.environ:  # there no lease chooses the device
-                os.environ["CUDA_VISIBLE_DEVICES"] = devices[self.number]
+        """As `tenfold.training.compute.start`, in each process with a GPU of its own, if on GPUs; then they join."""
+        if self.size > 1 and (devices := _gpus(settings)):
+            os.environ["CUDA_VISIBLE_DEVICES"] = devices[self.number]
         compute = start(settings, job)
         if self.size > 1:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
@@ -101,17 +91,26 @@ class _Silent(Job):
         """Says nothing: process 0 speaks for all."""
 
 
-def together(size: int, work: Callable[..., Result], job: Job, *args: Any) -> Result:
+def together(size: int, settings: dict[str, Any], work: Callable[..., Result], job: Job, *args: Any) -> Result:
     """Runs ``work(team, job, *args)`` in ``size`` processes, of which this is one; gives this one's result.
 
     Args:
         size: how many processes.
+        settings: as `Team.start` takes them.
         work: a function of a module; it begins with `Team.start`.
         job: the running job; the other processes get one that is silent and reads the same resume file.
         args: what else it takes, of kinds that can be sent to another process.
+
+    Raises:
+        UserError: there are fewer GPUs than processes.
     """
     if size == 1:
         return work(Team(), job, *args)
+    if (devices := _gpus(settings)) or settings.get("device") == "cuda":
+        if len(devices) < size:
+            raise UserError(f"processes: {size} are asked for, but torch finds {len(devices)} GPUs here; "
+                            "set processes to a divisor of batch_size that there are GPUs for")  # fmt: skip
+        lease_devices(size, devices, job.say)
     with tempfile.TemporaryDirectory() as folder:
         rendezvous = str(Path(folder) / "rendezvous")
         context = multiprocessing.get_context("spawn")
@@ -130,6 +129,11 @@ def together(size: int, work: Callable[..., Result], job: Job, *args: Any) -> Re
                 process.join()
             if distributed.is_initialized():
                 distributed.destroy_process_group()
+
+
+def _gpus(settings: dict[str, Any]) -> list[str]:
+    """The GPUs that processes may choose from; none where they compute on the processor."""
+    return [] if settings.get("device", "auto") == "cpu" else visible_devices(torch.cuda.device_count())
 
 
 def _help(team: Team, facts: Mapping[str, Any], work: Callable[..., Any], args: tuple[Any, ...]) -> None:
