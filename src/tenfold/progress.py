@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Protocol
 
 import torch
@@ -171,21 +172,43 @@ class Progress:
         self._written = time.monotonic()
         self._writing_seconds = 0.0
         self._steps_since = 0
+        self._parts_left = 1  # with the one under way
+        self._part_started = self._written
+        self._part_seconds: list[float] = []  # of the parts that this process has made from their start
         _remove_partial_files(job.resume)
         if job.resume.exists():
             self._read()
+        self._is_resumed = bool(self._fits)  # an earlier process began the part under way
+
+    def seconds_left(self, of_fit: float, fit: float) -> float:
+        """About how long the job takes still: this part of it, and those after it.
+
+        A part takes as long as those before it; the first one, as long as its fit, if that is its only one.
+
+        Args:
+            of_fit: seconds that the fit under way takes still.
+            fit: seconds that it takes in all.
+        """
+        spent = time.monotonic() - self._part_started
+        part = fmean(self._part_seconds) if self._part_seconds else max(fit, spent + of_fit)
+        this = of_fit if self._is_resumed or not self._part_seconds else max(of_fit, part - spent)
+        return this + (self._parts_left - 1) * part
 
     def remaining(self, parts: Iterable[Any]) -> Iterator[Any]:
         """Those parts of the job (seeds, mostly; integers or strings) that are not finished, in order."""
-        for part in parts:
-            if part not in self.results:
-                yield part
+        left = [part for part in parts if part not in self.results]
+        for index, part in enumerate(left):
+            self._parts_left, self._part_started = len(left) - index, time.monotonic()
+            yield part
 
     def finish(self, part: Any, result: Any, weights: Mapping[str, Tensor] | None = None) -> None:
         """Notes a part of the job as finished, with its result (JSON) and its weights, and saves.
 
         The states of its fits are dropped.
         """
+        if not self._is_resumed:
+            self._part_seconds.append(time.monotonic() - self._part_started)
+        self._is_resumed = False
         self.results[part] = json.loads(json.dumps(result))
         self.weights[part] = copied(weights or {})
         self._fits, self._entered = [], 0
@@ -257,11 +280,11 @@ class Progress:
 
 
 class Reporter:
-    """Says how a fit gets on: a line for each epoch, and one a minute within long ones."""
+    """Says how a fit gets on, and how long its job still takes: a line for each epoch, and one a minute within."""
 
     def __init__(self, progress: Progress, title: str, epochs: int, per_epoch: int, step: int) -> None:
-        self._say = progress.job.say
-        self._title = title
+        self._say, self._progress = progress.job.say, progress
+        self._title = f"{title}  " if title else ""
         self._epochs, self._per_epoch, self._first = epochs, per_epoch, step
         self._started = self._said = time.monotonic()
 
@@ -281,9 +304,9 @@ class Reporter:
     def _line(self, state: FitState, text: str) -> None:
         self._said = time.monotonic()
         seconds_per_step = (self._said - self._started) / (state.step - self._first)
-        left = round(seconds_per_step * (self._epochs * self._per_epoch - state.step))
-        title, of = (f"{self._title}  ", f" of {self._title}") if self._title else ("", "")
-        self._say(f"{title}{text}  {left // 60}:{left % 60:02d} left{of}")
+        steps = self._epochs * self._per_epoch
+        left = round(self._progress.seconds_left(seconds_per_step * (steps - state.step), seconds_per_step * steps))
+        self._say(f"{self._title}{text}  {left // 60}:{left % 60:02d} left")
 
 
 def _check_identity(path: Path, written: dict[str, str], now: dict[str, str]) -> None:

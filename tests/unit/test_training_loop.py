@@ -222,6 +222,29 @@ def test_a_line_for_each_epoch(train: Callable[..., Trained], capsys: pytest.Cap
     assert lines[-1].endswith("0:00 left of seed 7")
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_the_time_that_is_left_is_that_of_the_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = Clock()
+    monkeypatch.setattr(progress_module, "time", clock)
+    progress = Progress(Job(resume=tmp_path / "resume"))
+    left = []
+    for seed in progress.remaining([0, 1, 2]):  # each has two fits of 10 s, of which 4 s are over when it is asked
+        for _ in range(2):
+            clock.now += 4.0
+            left.append(progress.seconds_left(of_fit=6.0, fit=10.0))
+            clock.now += 6.0
+        progress.finish(seed, {})
+    # In the first seed nobody knows that a second fit follows; from the second seed on every figure is right.
+    assert left == [6 + 2 * 10, 6 + 2 * 20, 16 + 20, 6 + 20, 16, 6]
+
+
 def test_history_has_no_times(train: Callable[..., Trained], tmp_path: Path) -> None:
     trained = train(net(), SGD | {"evaluate_every": 3}, evaluate=lambda model: {"test_accuracy": 0.1})
     write_rows(tmp_path / "history.csv", trained.history)
