@@ -20,7 +20,7 @@ CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench check fmt lock clean
+.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench check fmt lock slurm clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,9 @@ fmt: $(READY) ## put Python and rules into their form
 lock: ## pin all packages anew, with hashes, from pyproject.toml
 	@$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv
 	@build/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements.lock
+
+slurm: $(READY) ## what profiles/slurm needs, to send jobs to a Slurm cluster
+	@$(BIN)/pip install --quiet --disable-pip-version-check snakemake-executor-plugin-slurm==2.8.0
 
 clean: ## remove caches and reports, nothing that was computed
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis && find src tests scripts -name __pycache__ -exec rm -rf {} +

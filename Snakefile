@@ -14,7 +14,7 @@ from tenfold.books import start
 # on recorded files, so that restored ones count as made here, and makes recorded datasets that are missing, if it needs
 # them, with two Snakemakes of their own: one that looks, one that makes. At the end each rule is compared with its stage.
 tenfold_workflow.set_environment(sources=sys.path[0])
-house = tenfold_workflow.configured(config)
+house = tenfold_workflow.configured(config, elsewhere=tenfold_workflow.runs_elsewhere(workflow.resource_settings))
 if workflow.is_main_process:
     start.begin(workflow.workflow_settings.persistence_backend.name.lower(), house)
 

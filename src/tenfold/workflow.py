@@ -31,6 +31,10 @@ SHOWN = {"tables": ".csv", "figures": ".png"}  # what Snakemake's report shows
 # Outputs of the stages whose rules are the same for all papers.
 REPORTED = {"costs", "counts", "tables", "figures", "claims"}
 
+# What a training process needs, as a cluster is asked for it.
+DECODERS = 8  # threads that decode photographs
+MEGABYTES = 8000
+
 Wildcards = Any
 Cfg = dict[str, Any]
 
@@ -119,10 +123,16 @@ def code_of(module: str, stage: str, cfg: Cfg) -> str:
 
 
 class House:
-    """The configured project, as the Snakefile sees it."""
+    """The configured project, as the Snakefile sees it.
 
-    def __init__(self, overrides: dict[str, Any]) -> None:
+    Args:
+        overrides: what the command line says instead of ``config/config.yaml``.
+        elsewhere: whether jobs run on other machines than this one.
+    """
+
+    def __init__(self, overrides: dict[str, Any], *, elsewhere: bool = False) -> None:
         self.config = config.house(overrides)
+        self.elsewhere = elsewhere
         self.edition: str = self.config["edition"]
         self.slugs: list[str] = self.config["papers"]
 
@@ -133,8 +143,12 @@ class House:
 
     @property
     def gpu(self) -> int:
-        """How many GPUs a computing job asks Snakemake for: none where it will run on the CPU."""
-        present = any(Path("/dev").glob("nvidia[0-9]*"))
+        """How many GPUs a computing process asks Snakemake for: none where it will run on the CPU.
+
+        With ``device: auto`` the GPUs of this machine decide; jobs that run elsewhere, as on a cluster, ask for one,
+        whatever the machine has from which they are sent.
+        """
+        present = self.elsewhere or any(Path("/dev").glob("nvidia[0-9]*"))
         return int(self.config["device"] == "cuda" or (self.config["device"] == "auto" and present))
 
     def paper(self, slug: str) -> Paper:
@@ -280,6 +294,22 @@ class Paper:
 
     def params(self, stage: str) -> dict[str, Callable[[Wildcards], str]]:
         """The params of a rule; ``cfg`` is from the grid's function that has the name of the stage."""
+        return self.house.params(f"papers.{self.name}.{stage}", self._cfg(stage))
+
+    def threads(self, stage: str) -> Callable[[Wildcards], int]:
+        """How many processor cores a job needs: one, or those that decode photographs, for each of its processes."""
+        cfg = self._cfg(stage)
+        return lambda wildcards: _processes(cfg(wildcards)) * (DECODERS if "photos" in cfg(wildcards) else 1)
+
+    def resources(self, stage: str) -> dict[str, Callable[[Wildcards], int]]:
+        """What a job needs beside cores: a GPU, where it computes on one, and memory for each of its processes."""
+        cfg = self._cfg(stage)
+        return {
+            "gpu": lambda wildcards: _processes(cfg(wildcards)) * self.house.gpu,
+            "mem_mb": lambda wildcards: _processes(cfg(wildcards)) * MEGABYTES,
+        }
+
+    def _cfg(self, stage: str) -> Callable[[Wildcards], Cfg]:
         function = getattr(self.grid, stage.rpartition(".")[2])
 
         def cfg(wildcards: Wildcards) -> Cfg:
@@ -291,7 +321,7 @@ class Paper:
             reports = stage.startswith("report.")
             return {"edition": edition.label if reports else variants.split(edition.name)[0], **found}
 
-        return self.house.params(f"papers.{self.name}.{stage}", cfg)
+        return cfg
 
     @property
     def reports(self) -> dict[str, Report]:
@@ -454,6 +484,18 @@ def _one_line() -> Iterator[None]:
         sys.exit(2)
 
 
+def _processes(cfg: Cfg) -> int:
+    return int(cfg.get("processes", 1))
+
+
+def runs_elsewhere(settings: Any) -> bool:
+    """Whether jobs are sent to other machines, by Snakemake's resource settings: it then counts jobs, not cores.
+
+    A dry run has one core in any case.
+    """
+    return settings.nodes is not None and settings.cores in (None, 1)
+
+
 WILDCARDS = {
     "edition": rf"({'|'.join(config.EDITIONS)})(\+{variants.NAME})?",
     "seeds": r"s\d+(-\d+)?",
@@ -501,14 +543,14 @@ def set_environment(sources: str) -> None:
     os.environ["PYTHONPATH"] = sources
 
 
-def configured(overrides: dict[str, Any]) -> House:
+def configured(overrides: dict[str, Any], *, elsewhere: bool = False) -> House:
     """The project with its configuration checked; for the Snakefile, where a mistake must be one line.
 
     Raises:
         SystemExit: with code 2, after one line, when the configuration has a mistake.
     """
     with _one_line():
-        house = House(overrides)
+        house = House(overrides, elsewhere=elsewhere)
         for slug in house.slugs:
             house.paper(slug)
     return house

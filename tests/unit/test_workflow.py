@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tenfold.workflow import House, Paper, showing
+from tenfold.workflow import House, Paper, runs_elsewhere, showing
 
 HOUSE = House({})
 REPORTS = {(slug, name): report for slug in HOUSE.slugs for name, report in HOUSE.paper(slug).reports.items()}
@@ -66,3 +66,45 @@ def test_parts_are_chosen_by_name() -> None:
     assert showing(cfg) == {"data": 1, "published": {}}
     with pytest.raises(KeyError):
         showing(cfg, "c")
+
+
+FULL = SimpleNamespace(edition="full", net="resnet50", arm="sge", seeds="s0")
+SMALL = SimpleNamespace(edition="small", net="resnet8-c16", arm="sge", seeds="s0-2")
+
+
+@pytest.mark.parametrize(
+    ("slug", "stage", "wildcards", "threads", "gpus", "megabytes"),
+    [
+        ("sge", "imagenet.train", FULL, 64, 8, 64000),
+        ("sge", "examine", FULL, 8, 1, 8000),
+        ("sge", "train", SMALL, 1, 1, 8000),
+        ("sknet", "imagenet.train_photos", SimpleNamespace(edition="full", net="imagenet-50", arm="k3", seeds="s0"),
+         64, 8, 64000),
+    ],
+)  # fmt: skip
+def test_a_job_that_is_sent_elsewhere_asks_for_what_its_processes_need(
+    slug: str, stage: str, wildcards: SimpleNamespace, threads: int, gpus: int, megabytes: int
+) -> None:
+    paper = House({}, elsewhere=True).paper(slug)
+    needs = {name: of(wildcards) for name, of in paper.resources(stage).items()}
+    assert (paper.threads(stage)(wildcards), needs) == (threads, {"gpu": gpus, "mem_mb": megabytes})
+
+
+def test_a_job_on_the_processor_asks_for_no_gpu_wherever_it_runs() -> None:
+    paper = House({"device": "cpu"}, elsewhere=True).paper("sge")
+    assert paper.resources("imagenet.train")["gpu"](FULL) == 0
+    assert House({"device": "cuda"}).gpu == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "nodes", "elsewhere"),
+    [
+        pytest.param(None, 100, True, id="profiles/slurm"),
+        pytest.param(1, 100, True, id="profiles/slurm -n"),
+        pytest.param(8, None, False, id="profiles/default"),
+        pytest.param(8, 4, False, id="profiles/default -j 4"),
+        pytest.param(1, None, False, id="-n"),
+    ],
+)
+def test_where_jobs_run_follows_from_what_is_counted(cores: int | None, nodes: int | None, elsewhere: bool) -> None:
+    assert runs_elsewhere(SimpleNamespace(cores=cores, nodes=nodes)) is elsewhere

@@ -20,8 +20,9 @@ for rule, (stage, editions) in SGE_TRAIN.items():
             "logs/{edition}/sge/train/{net}/{arm}/{seeds}.log",
         wildcard_constraints:
             edition=editions,
+        threads: sge.threads(stage)
         resources:
-            gpu=house.gpu,
+            **sge.resources(stage),
         shell:
             sge.run(SGE_TRAIN[rule][0])
 
@@ -37,8 +38,9 @@ rule sge_examine:
         **sge.params("examine"),
     log:
         "logs/{edition}/sge/examine/{net}/{seeds}.log",
+    threads: sge.threads("examine")
     resources:
-        gpu=house.gpu,
+        **sge.resources("examine"),
     shell:
         sge.run("examine")
 
@@ -57,8 +59,9 @@ rule sge_maps:
         "logs/{edition}/sge/{place}.log",
     wildcard_constraints:
         place="maps|private",
+    threads: sge.threads("examine.maps")
     resources:
-        gpu=house.gpu,
+        **sge.resources("examine.maps"),
     shell:
         sge.run("examine.maps")
 

@@ -7,10 +7,10 @@ SKNET_SMALL, SKNET_LARGE = "(?!imagenet-|shufflenet-)[^/]+", "(imagenet|shufflen
 
 # 1. Train the nets of each arm.
 SKNET_TRAIN = {
-    "sknet_train": ("train", SKNET_SMALL, 1),
-    "sknet_train_photos": ("imagenet.train_photos", SKNET_LARGE, 8),
+    "sknet_train": ("train", SKNET_SMALL),
+    "sknet_train_photos": ("imagenet.train_photos", SKNET_LARGE),
 }
-for rule, (stage, nets, cores) in SKNET_TRAIN.items():
+for rule, (stage, nets) in SKNET_TRAIN.items():
 
     rule:
         name:
@@ -26,19 +26,19 @@ for rule, (stage, nets, cores) in SKNET_TRAIN.items():
             "logs/{edition}/sknet/train/{net}/{arm}/{seeds}.log",
         wildcard_constraints:
             net=nets,
-        threads: cores
+        threads: sknet.threads(stage)
         resources:
-            gpu=house.gpu,
+            **sknet.resources(stage),
         shell:
             sknet.run(SKNET_TRAIN[rule][0])
 
 
 # 2. Read the attention of trained nets on images whose objects come at several scales.
 SKNET_ATTEND = {
-    "sknet_attend": ("attend", SKNET_SMALL, 1),
-    "sknet_attend_photos": ("imagenet.attend_photos", SKNET_LARGE, 8),
+    "sknet_attend": ("attend", SKNET_SMALL),
+    "sknet_attend_photos": ("imagenet.attend_photos", SKNET_LARGE),
 }
-for rule, (stage, nets, cores) in SKNET_ATTEND.items():
+for rule, (stage, nets) in SKNET_ATTEND.items():
 
     rule:
         name:
@@ -54,9 +54,9 @@ for rule, (stage, nets, cores) in SKNET_ATTEND.items():
             "logs/{edition}/sknet/attend/{net}/{arm}/{seeds}.log",
         wildcard_constraints:
             net=nets,
-        threads: cores
+        threads: sknet.threads(stage)
         resources:
-            gpu=house.gpu,
+            **sknet.resources(stage),
         shell:
             sknet.run(SKNET_ATTEND[rule][0])
 
