@@ -7,7 +7,7 @@ min_version("9.27")
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from tenfold import workflow as tenfold_workflow
-from tenfold.books import start
+from tenfold.books import start, times
 
 # What happens while this file is read, also for a dry run. The configuration is checked. The process that plans (and not
 # those of its jobs) then takes the folder's lock, removes the lock of a run that was killed, puts back Snakemake's notes
@@ -21,6 +21,7 @@ if workflow.is_main_process:
 
 onstart:
     start.running()
+    times.tell(workflow)
 
 
 report: "workflow/report/workflow.rst"

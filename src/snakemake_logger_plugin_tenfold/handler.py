@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections import deque
 from logging import LogRecord, makeLogRecord
@@ -31,7 +32,10 @@ SMALL_TALK = (
     "Complete log(s):",
     "Elapsed time:",
 )
-COMMAND_FAILED = re.compile(r"exit status \d+")
+COMMAND_FAILED = re.compile(r"exit status \d+|(?<=Signals\.)SIG[A-Z]+")
+STOPPED = {"exit status 143", "exit status 130", "SIGTERM", "SIGINT"}  # how a command ends that was asked to stop
+INTERRUPTED = "Terminating processes on user request"  # Ctrl-C
+TERMINATED = "Will exit after finishing currently running jobs"  # SIGTERM: no new jobs
 RUN_FAILED = "At least one job did not complete successfully"
 
 
@@ -80,6 +84,8 @@ class LogHandler(LogHandlerBase):
     def lines(self, record: LogRecord) -> str | None:
         """A message in plain lines, or None where there is nothing to say."""
         says, now = record.__dict__, record.created
+        if "expected_jobs" in says:  # said by this project's Snakefile when the jobs start
+            return self.progress.expect(says["expected_jobs"], says["limits"], now)
         match says.get("event"):
             case LogEvent.RUN_INFO:
                 return self.progress.plan(says["stats"])
@@ -101,14 +107,18 @@ class LogHandler(LogHandlerBase):
                 return None
             case _:
                 text = self.own_words(record)
+                if text is not None and text.startswith((INTERRUPTED, TERMINATED)):
+                    return self.progress.stop(waits=text.startswith(TERMINATED))
                 return None if text is None or text.startswith(SMALL_TALK) else text
 
     def failure(self, record: LogRecord) -> str:
-        """A failed job in one line, then the last lines of its log."""
+        """A failed job in one line, then the last lines of its log; of one that was asked to stop the line alone."""
         says = record.__dict__
         status = next(
             (status for words, status in self.failed_commands.items() if str(says["shellcmd"]) in words), None
         )
+        if status in STOPPED:
+            return self.progress.stopped(says["jobid"], says["rule_name"], record.created)
         why = says["rule_msg"] or status
         line = self.progress.fail(says["jobid"], says["rule_name"], why, says["log"], record.created)
         return "\n".join([line, *(f"    {last}" for path in says["log"] for last in last_lines(Path(path)))])
@@ -116,12 +126,10 @@ class LogHandler(LogHandlerBase):
     def error(self, record: LogRecord) -> str | None:
         """An error of the whole run; what a failed job's own line says is not said twice."""
         words, exception = self.format(record), record.__dict__["exception"]
-        if RUN_FAILED in words and self.progress.failed:
-            return self.progress.summary(record.created)
+        if RUN_FAILED in words and (self.progress.failed or self.progress.is_stopped):
+            return self.progress.summary(record.created, shlex.join(["snakemake", *sys.argv[1:]]))
         if exception == "RuleException" and (found := COMMAND_FAILED.search(words)):
             self.failed_commands[words] = found[0]
-            return None
-        if exception == "LockException":  # said at the start already, with the process that holds the lock
             return None
         if exception == "UserError":  # a mistake in the configuration, found while the rules were read
             return f"tenfold: {words.splitlines()[1]}"

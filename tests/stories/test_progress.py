@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from .conftest import Repository
 
 ROOT = Path(__file__).parents[2]
 
@@ -177,3 +180,19 @@ def test_a_dry_run_names_the_settings_that_changed_and_lists_no_targets(workflow
     assert "rule all:\n    input: 3 files\n" in plan
     run = snakemake(workflow, "--cores", "1", *changed)
     assert " start  train arm=kd: Settings changed: lr 0.1 -> 0.05\n" in run.stderr
+
+
+def test_a_clone_knows_from_the_record_how_long_its_first_run_takes(recorded_once: Repository, tmp_path: Path) -> None:
+    clone = recorded_once.clone(tmp_path / "clone")
+    kept = clone.path / "results/small/toy/jobs.times.csv"
+    with kept.open(newline="") as file:
+        took = {row["output"]: float(row["seconds"]) for row in csv.DictReader(file)}
+    assert len(took) == 4
+    assert all(0 < seconds < 600 for seconds in took.values())
+    assert clone.tenfold("verify").stdout.count("\n") == 1, "times are beside the record, and no part of it"
+    kept.write_text(re.sub(r"^(runs/.*),.*$", r"\1,1000.0", kept.read_text(), flags=re.MULTILINE))
+    run = clone.snakemake("--forceall", "small/toy")
+    # Two arms beside each other, then the tables, at the pace at which this machine has just made the data.
+    to_go = re.search(r"^about (\d+) min to go$", run.stderr, flags=re.MULTILINE)
+    assert to_go is not None, run.stderr
+    assert 2000 / 60 / 4 < int(to_go[1]) < 2000 / 60 * 4

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import registry, workflow
-from tenfold.books import index, ledger
+from tenfold.books import index, ledger, times
 from tenfold.books.git import git
 from tenfold.books.plan import PlannedJob, planned
 from tenfold.books.recorded import Job, Ledger, Provenance, is_of_times, platform_name, stays_here
@@ -43,11 +43,13 @@ def record(edition: str, slugs: list[str]) -> list[str]:
     lines = []
     for slug in slugs:
         book = Ledger(edition, slug)
-        provenance = collect(book, planned(book.name, edition=edition))
+        plan = planned(book.name, edition=edition)
+        provenance = collect(book, plan)
         refuse_pictures_of_data(provenance)
         refuse_leftovers(book, provenance)
         refuse_above_cap(book, keep_headline(book, provenance))
         write(book, provenance)
+        times.record(book, [job.outputs[0] for job in plan])
         lines.append(f"{book.name}: {len(provenance.job_of)} files of {len(provenance.jobs)} jobs are on record")
     index.rebuild()
     return lines

@@ -1,0 +1,85 @@
+"""How long jobs took, here and where they were put on record: what the time that is left is estimated from."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from snakemake_logger_plugin_tenfold.progress import PRIOR_SECONDS
+from tenfold.books import metadata
+from tenfold.books.recorded import RESULTS, Ledger
+from tenfold.files import write_text
+
+NAME = "jobs.times.csv"  # beside a record, and like all measured times no part of it
+EXPECTED = "expected_jobs"  # under which the progress lines find what is expected
+
+
+def tell(workflow: Any) -> None:
+    """Tells the progress lines what each job of this run is expected to take; called when Snakemake starts its jobs.
+
+    Args:
+        workflow: Snakemake's own.
+    """
+    from snakemake.logging import logger
+
+    dag = workflow.dag
+    jobs = list(dag.needrun_jobs())
+    limits = {name: of.value for name, of in workflow.global_resources.items() if isinstance(of.value, int)}
+    if limits.get("_nodes"):  # elsewhere: as many jobs at once as are allowed, whatever cores there are here
+        limits.pop("_cores", None)
+    took = expected()
+    logger.info(None, extra={EXPECTED: {
+        dag.jobid(job): {
+            "rule": job.rule.name,
+            "seconds": took.get(str(job.output[0])) if job.output else 0.0,
+            "after": [dag.jobid(other) for other in dag.dependencies[job] if dag.needrun(other)],
+            "needs": {name: job.scheduler_resources.get(name, 0) for name in limits},
+        }
+        for job in jobs
+    }, "limits": limits})  # fmt: skip
+
+
+def expected() -> dict[str, float]:
+    """Seconds of the job of each output: as measured here, else as on record, at the pace of this machine."""
+    here, there = measured(metadata.read_all().items()), _on_record()
+    both = here.keys() & there.keys()
+    pace = (PRIOR_SECONDS + sum(here[output] for output in both)) / (
+        PRIOR_SECONDS + sum(there[output] for output in both)
+    )
+    return {output: seconds * pace for output, seconds in there.items()} | here
+
+
+def measured(notes: Iterable[tuple[str, metadata.Note]]) -> dict[str, float]:
+    """Seconds of those jobs that Snakemake has noted to have run here; restored files have no time of their own."""
+    took = {output: noted["endtime"] - noted["starttime"] for output, noted in notes}
+    return {output: seconds for output, seconds in took.items() if seconds > 0}
+
+
+def record(book: Ledger, outputs: Iterable[str]) -> None:
+    """Puts the times of jobs beside their record, a row for the first output of each; where none is known, as before.
+
+    Args:
+        book: the record.
+        outputs: the first output of each of its jobs.
+    """
+    file = book.folder / NAME
+    known = _read(file) | measured((output, noted) for output in outputs if (noted := metadata.read(output)))
+    rows = [f"{output},{known[output]:.1f}\n" for output in sorted(outputs) if output in known]
+    if rows:
+        write_text(file, "".join(["output,seconds\n", *rows]))
+
+
+def _on_record() -> dict[str, float]:
+    found: dict[str, float] = {}
+    for file in sorted(RESULTS.glob(f"*/*/{NAME}")):
+        found |= _read(file)
+    return found
+
+
+def _read(file: Path) -> dict[str, float]:
+    if not file.exists():
+        return {}
+    with file.open(newline="", encoding="utf-8") as rows:
+        return {row["output"]: float(row["seconds"]) for row in csv.DictReader(rows)}
