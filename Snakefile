@@ -10,17 +10,19 @@ from tenfold import workflow as tenfold_workflow
 from tenfold.books import start, times
 
 # What happens while this file is read, also for a dry run. The configuration is checked. The process that plans (and not
-# those of its jobs) then takes the folder's lock, removes the lock of a run that was killed, puts back Snakemake's notes
-# on recorded files, so that restored ones count as made here, and makes recorded datasets that are missing, if it needs
-# them, with two Snakemakes of their own: one that looks, one that makes. At the end each rule is compared with its stage.
+# those of its jobs) then takes the folder for its run, if it is one, removes the lock of a run that was killed, puts back
+# Snakemake's notes on recorded files, so that restored ones count as made here, and makes recorded datasets that are
+# missing, if it needs them, with two Snakemakes of their own: one that looks, one that makes. At the end each rule is
+# compared with its stage.
 tenfold_workflow.set_environment(sources=sys.path[0])
 house = tenfold_workflow.configured(config, elsewhere=tenfold_workflow.runs_elsewhere(workflow.resource_settings))
 if workflow.is_main_process:
-    start.begin(workflow.workflow_settings.persistence_backend.name.lower(), house)
+    backend = workflow.workflow_settings.persistence_backend.name.lower()
+    start.begin(backend, house, dry_run=workflow.output_settings.dryrun)
 
 
+# For the estimate of the time that is left.
 onstart:
-    start.running()
     times.tell(workflow)
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -282,29 +282,109 @@ def test_a_read_only_results_directory_is_one_line(recorded: Repository) -> None
 # Two at once, odd clocks, plain file systems ------------------------------------------------------
 
 
-def test_of_two_runs_the_second_names_the_first_and_ends(repository: Repository) -> None:
-    first = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "1"],
+@contextmanager
+def running(repository: Repository, *targets: str, seconds_per_step: float = 0.3) -> Iterator[subprocess.Popen[str]]:
+    """A run of Snakemake whose first long job has started; it is killed at the end where it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *targets],
         cwd=repository.path,
-        env=repository.env | {"TOY_SECONDS_PER_STEP": "0.05"},
+        env=repository.env | {"TOY_SECONDS_PER_STEP": str(seconds_per_step)},
         text=True,
         stderr=subprocess.PIPE,
+        start_new_session=True,
     )
-    assert first.stderr is not None
-    for line in first.stderr:
+    assert process.stderr is not None
+    for line in process.stderr:
         if "start  toy_count" in line:
             break
-    second = repository.snakemake(check=False)
-    dry = repository.snakemake("--dry-run")
-    first.stderr.read()
-    first.stderr.close()
-    assert first.wait() == 0
-    assert second.returncode != 0
-    shown = [line for line in second.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
-    host = os.uname().nodename
-    assert shown == [f"tenfold: process {first.pid} on {host} is running the workflow here: wait until it has ended"]
-    assert f"process {first.pid} " in dry.stderr
-    assert repository.waiting() == []
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+
+
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in done.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
+
+
+OTHER = "data/prepared/shapes-100-smoke.safetensors"  # nothing of the toy's needs it
+
+
+def test_one_process_computes_in_a_folder_and_others_may_look(recorded: Repository) -> None:
+    recorded.edit("config/papers/toy.yaml", "rate: 5", "rate: 6")
+    recorded.commit()
+    with running(recorded, "small/toy", seconds_per_step=5.0) as first:
+        who = f"process {first.pid} on {os.uname().nodename} is running the workflow here"
+        refused = (
+            f"tenfold: {who}: wait until it has ended, or stop it (Ctrl-C, or kill); what is half done goes on later"
+        )
+        for command in (["small/toy"], ["--force", OTHER]):
+            second = recorded.snakemake(*command, check=False)
+            assert (second.returncode, said(second)) == (2, [refused])
+        assert not (recorded.path / OTHER).exists()
+        restore = recorded.tenfold("restore", check=False)
+        assert (restore.returncode, restore.stderr) == (2, refused + "\n")
+        for command in (["--dry-run", OTHER], ["--summary", "smoke/toy"], ["smoke/toy", "--dag"]):
+            look = recorded.snakemake(*command)
+            assert f"tenfold: {who}: what is said is how things stand at this moment" in said(look)
+        recorded.tenfold("list")
+        recorded.tenfold("explain", "results/small/toy/claims.json")
+        recorded.tenfold("verify")
+        waiting = recorded.tenfold("record", check=False)
+        assert waiting.returncode == 2
+        assert "not up to date" in waiting.stderr
+        assert first.poll() is None, "it was running all the time"
+
+
+def test_a_killed_run_holds_nothing_whoever_has_its_process_id_now(recorded: Repository) -> None:
+    with running(recorded, "--forceall", "small/toy") as first:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    noted = recorded.path / ".snakemake/tenfold/run.json"
+    assert json.loads(noted.read_text())["pid"] == first.pid
+    noted.write_text(json.dumps({"pid": os.getpid(), "host": os.uname().nodename}))
+    done = recorded.snakemake()
+    assert said(done)[0] == "tenfold: an earlier run was killed: its lock is removed, and jobs go on where they can"
+    assert recorded.waiting() == []
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "SIGTERM to all"])
+def test_a_stopped_run_says_how_to_go_on_and_loses_nothing(recorded_once: Repository, tmp_path: Path, how: str) -> None:
+    undisturbed = recorded_once.checksums("runs")
+    repository = recorded_once.clone(tmp_path / "house")
+    shutil.rmtree(repository.path / "results")
+    with running(repository, "small/toy") as process:
+        time.sleep(1.5)
+        if how == "SIGTERM":
+            process.terminate()
+        else:
+            os.killpg(process.pid, signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM)
+        assert process.stderr is not None
+        shown = process.stderr.read()
+        assert process.wait(timeout=60) == 1
+    done = 2 if how == "SIGTERM" else 1  # Snakemake waits for the job that runs; the data are made before it
+    verb = "are" if done == 2 else "is"
+    assert shown.splitlines()[-1] == (
+        f"stopped: {done} of 5 jobs {verb} done; go on with `snakemake --cores 1 small/toy`"
+    )
+    assert (" stopped toy_count " in shown) == (how != "SIGTERM")
+    for word in ("FAILED", "failed", "Error", "Traceback"):
+        assert word not in shown
+    resumed = (repository.path / "runs/.resume").exists() and any((repository.path / "runs/.resume").rglob("*.json"))
+    assert resumed == (how != "SIGTERM")
+    repository.snakemake()
+    found = repository.checksums("runs")
+    assert found == {path: checksum for path, checksum in undisturbed.items() if path in found}
+    assert set(undisturbed) - set(found) == {"runs/small/toy/headline/fancy/s0-2.json"}, "which only a record makes"
+
+
+def test_two_that_look_do_not_refuse_each_other(repository: Repository) -> None:
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet"]
+    both = [subprocess.Popen(command, cwd=repository.path, env=repository.env) for _ in range(2)]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
 
 
 def test_a_job_waits_for_one_that_a_killed_run_has_left(repository: Repository) -> None:

@@ -25,8 +25,10 @@ def restore(asked: set[tuple[str, str]] | None = None) -> list[str]:
         asked: editions and slugs, where not everything is wanted.
 
     Raises:
-        UserError: a file cannot be had, or is not the recorded one (DVC's cache or the remote is damaged).
+        UserError: a file cannot be had, or is not the recorded one (DVC's cache or the remote is damaged), or another
+            process is running the workflow here.
     """
+    start.take_run()
     books = [book for book in ledgers() if asked is None or (book.edition, book.slug) in asked]
     if not books:
         known = ", ".join(book.name for book in ledgers())
@@ -107,8 +109,10 @@ def restore_from(rev: str) -> list[str]:
     Snakemake then knows by which settings and code the files were made, and runs what differs from today's.
 
     Raises:
-        UserError: no such commit, nothing on record there, or a file here is on record nowhere and would be lost.
+        UserError: no such commit, nothing on record there, a file here is on record nowhere and would be lost, or
+            another process is running the workflow here.
     """
+    start.take_run()
     git("rev-parse", "--git-dir")  # git's own refusal, of a folder of another user's for example, is not about REV
     commit = git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", otherwise=f"{rev}: is not a commit").strip()
     listed = git("ls-tree", "-r", "--name-only", commit, "--", str(RESULTS)).splitlines()

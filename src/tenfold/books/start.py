@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -22,34 +21,46 @@ from tenfold.identity.records import made_here
 from tenfold.workflow import House
 
 OWN = metadata.FOLDER / "tenfold"
-LOCK, HOLDER, RESTORED = OWN / "lock", OWN / "holder.json", OWN / "restored"
+RUN, START, RESTORED = OWN / "run.lock", OWN / "start.lock", OWN / "restored"
 ASIDE = Path("runs", ".aside")
 SHOWN = 3  # files that are named one by one
+PATIENCE = 0.5  # seconds; whoever asks whether a lock is held has it for an instant
+# Snakemake's options, beside those of a dry run, with which it computes nothing and changes nothing that was computed.
+LOOKING = {
+    "--summary", "-S", "--detailed-summary", "-D", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--lint",
+    "--report", "--list", "--list-rules", "-l", "--list-target-rules", "--lt", "--list-input-changes", "--li",
+    "--list-params-changes", "--lp", "--list-code-changes", "--lc", "--list-untracked", "--lu", "--print-compilation",
+}  # fmt: skip
 
-_lock: FileLock | None = None
+_run: FileLock | None = None
 
 
-def begin(backend: str, house: House) -> None:
-    """Takes the folder's lock and restores Snakemake's notes from the records; says what a user should know.
+def begin(backend: str, house: House, *, dry_run: bool) -> None:
+    """Takes the folder for this run and restores Snakemake's notes from the records; says what a user should know.
 
-    Where another process runs the workflow here, it says so and does nothing: Snakemake's own lock then refuses
-    a second run, and lets a dry run pass.
+    One process computes in a folder; a second one is refused at once. Whoever only looks is never refused and does not
+    wait for a run: beside one it leaves everything as it is. The locks are the system's, so that they end with their
+    process, however that ends.
 
     Args:
         backend: how Snakemake keeps its notes (``--persistence-backend``).
         house: the configured project.
+        dry_run: whether Snakemake only says what it would do.
 
     Raises:
-        SystemExit: with code 2, after one line, when a record is damaged or the folder cannot be written to.
+        SystemExit: with code 2, after one line, when another process computes here, when a record is damaged, or when
+            the folder cannot be written to.
     """
     if is_nested():
         return
     try:
-        if _take_lock():
-            if metadata.remove_locks():
-                _say("an earlier run was killed: its lock is removed, and jobs go on where they can")
-            _forget_the_future()
-            _restore_all(backend, house)
+        looks = dry_run or bool(LOOKING.intersection(argument.partition("=")[0] for argument in sys.argv[1:]))
+        if not looks:
+            take_run()
+        preparing = _wait_to_prepare(looks)
+        if preparing is not None:
+            with preparing:
+                _prepare(backend, house)
     except OSError as error:
         _say(str(limit_of_machine(error)))
         sys.exit(2)
@@ -58,29 +69,67 @@ def begin(backend: str, house: House) -> None:
         sys.exit(2)
 
 
-def running() -> None:
-    """Notes that this process does not only look, but runs jobs."""
-    write_json(HOLDER, _myself(running=True))
+def take_run() -> None:
+    """Makes this process the one that changes what lies in this folder, until it ends.
+
+    Raises:
+        UserError: another process is that one.
+    """
+    global _run
+    _run = _run or _take(RUN)
+    if _run is None:
+        raise UserError(f"{_holder(RUN)} is running the workflow here: wait until it has ended, or stop it "
+                        "(Ctrl-C, or kill); what is half done goes on later")  # fmt: skip
 
 
-def holder() -> dict[str, Any] | None:
-    """The process that runs jobs in this folder, if there is one."""
+def _prepare(backend: str, house: House) -> None:
+    if metadata.remove_locks():
+        _say("an earlier run was killed: its lock is removed, and jobs go on where they can")
+    _forget_the_future()
+    _restore_all(backend, house)
+
+
+def _wait_to_prepare(looks: bool) -> FileLock | None:
+    """The lock of those that prepare: that takes seconds. None for one that only looks, beside a run."""
+    said = False
+    while not (looks and _is_held(RUN)):
+        if (lock := _take(START)) is not None:
+            return lock
+        if not said:
+            _say(f"{_holder(START)} is starting the workflow here: waiting for it")
+            said = True
+    _say(f"{_holder(RUN)} is running the workflow here: what is said is how things stand at this moment")
+    return None
+
+
+def _take(path: Path) -> FileLock | None:
+    """A lock of this folder, with a note of this process as its holder; None where another process has it."""
+    OWN.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
-        found: dict[str, Any] = read_json(HOLDER)
-    except (FileNotFoundError, ValueError):
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
         return None
-    here = found["host"] == socket.gethostname()
-    return found if found["running"] and (not here or _is_alive(found["pid"])) else None
+    write_json(path.with_suffix(".json"), {"pid": os.getpid(), "host": socket.gethostname()})
+    return lock
 
 
-def _is_alive(pid: int) -> bool:
+def _is_held(path: Path) -> bool:
+    OWN.mkdir(parents=True, exist_ok=True)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
         return True
-    return True
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, in words; the note is only for these, the lock alone decides."""
+    try:
+        found = read_json(path.with_suffix(".json"))
+    except (FileNotFoundError, ValueError):
+        return "another process"
+    return f"process {found['pid']} on {found['host']}"
 
 
 def _forget_the_future() -> None:
@@ -95,28 +144,6 @@ def _forget_the_future() -> None:
             metadata.write(path.as_posix(), noted | {"starttime": now, "endtime": path.stat().st_mtime})
     if ahead:
         _say(f"{len(ahead)} files are from the future, was the clock set back? From now on they count as made just now")
-
-
-def _take_lock() -> bool:
-    """Waits for processes that only look (they take a second or two), but not for one that runs jobs."""
-    global _lock
-    OWN.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(LOCK)
-    while True:
-        try:
-            lock.acquire(timeout=0.2)
-        except Timeout:
-            if (other := holder()) is not None:
-                _say(f"process {other['pid']} on {other['host']} is running the workflow here: wait until it has ended")
-                return False
-        else:
-            _lock = lock
-            write_json(HOLDER, _myself(running=False))
-            return True
-
-
-def _myself(*, running: bool) -> dict[str, Any]:
-    return {"pid": os.getpid(), "host": socket.gethostname(), "running": running}
 
 
 def _say(line: str) -> None:
