@@ -12,13 +12,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
+from statistics import mean
 from typing import Any
+
+from scipy import stats
 
 from tenfold.data.melodies import BAR, Events
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, read_json, write_json, write_text
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.measure.statistics import mean_interval
 from tenfold.papers.melody.composed import read_composed
 from tenfold.papers.melody.conditions import FREE
 from tenfold.papers.melody.measures import notes_of
@@ -146,9 +148,9 @@ def row_of(pair: tuple[str, str], by_listener: Iterable[tuple[int, int]]) -> lis
     if not listeners:
         return []
     votes, of = (sum(numbers) for numbers in zip(*listeners, strict=True))
-    shares = mean_interval([chosen / asked for chosen, asked in listeners], null=0.5)
-    by_unit = shares.p if shares.n > 1 else None
-    return [*map(title_of, pair), votes, of, *vote_test(votes, of), len(listeners), shares.estimate, by_unit]
+    shares = [chosen / asked for chosen, asked in listeners]
+    by_unit = float(stats.ttest_1samp(shares, 0.5).pvalue) if len(set(shares)) > 1 else None
+    return [*map(title_of, pair), votes, of, *vote_test(votes, of), len(listeners), mean(shares), by_unit]
 
 
 if __name__ == "__main__":
