@@ -205,7 +205,7 @@ def paper(slug: str) -> PaperConfig:
     for name in EDITIONS:
         editions[name] = merged(content["defaults"], content[name])
         _check_settings(slug, editions[name], f"{_shown(path)}: {name} (with defaults)")
-    claims = [_with_measures(claim, content.get("measures", {}), path) for claim in content["claims"]]
+    claims = [_in_full(claim, content, path) for claim in content["claims"]]
     return PaperConfig(slug, content["paper"], claims, content["published"], editions)
 
 
@@ -225,27 +225,46 @@ def laid_over(slug: str, edition: str, own: dict[str, Any], where: str) -> dict[
     return settings
 
 
-def _with_measures(claim: dict[str, Any], measures: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A claim whose evidence has its measures in full, where it names them."""
-    if "evidence" not in claim:
-        return claim
+def _in_full(claim: dict[str, Any], content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A claim with its gate, its measures and the paper's data in full, where it names them."""
+    named, gates = content.get("measures", {}), content.get("gates", {})
 
-    def in_full(measure: Any) -> Any:
-        if isinstance(measure, list):
-            return [in_full(name) for name in measure]
-        if isinstance(measure, dict):
-            return {side: in_full(name) for side, name in measure.items()}
-        _one_of(measure, measures, "measure", claim, path)
-        return {"name": measure, **measures[measure]}
+    def measure(name: Any) -> Any:
+        if isinstance(name, list):
+            return [measure(each) for each in name]
+        if isinstance(name, dict):
+            return {side: measure(each) for side, each in name.items()}
+        _one_of(name, named, "measure", claim, path)
+        return {"name": name, **named[name]}
 
-    evidence = claim["evidence"]
-    if len(evidence.get("cells", evidence["of"])) != len(evidence["of"]):
-        raise UserError(f"{_shown(path)}: claims: {claim['id']}: evidence: cells: one label for each of 'of' is needed")
-    return claim | {"evidence": evidence | {"measure": in_full(evidence["measure"])}}
+    def measured(part: dict[str, Any]) -> dict[str, Any]:
+        return part | ({"measure": measure(part["measure"])} if "measure" in part else {})
+
+    full = {"data": content["paper"]["data"], **claim}
+    for evidence in evidence_of(claim):
+        if len(evidence.get("cells", evidence["of"])) != len(evidence["of"]):
+            where = f"{_shown(path)}: claims: {claim['id']}: evidence"
+            raise UserError(f"{where}: cells: one label for each of 'of' is needed")
+    if "evidence" in claim:
+        full["evidence"] = measured(claim["evidence"])
+    if "readings" in claim:
+        full["readings"] = {name: measured(one) for name, one in claim["readings"].items()}
+    if full.pop("gate", "none") != "none":
+        _one_of(claim["gate"], [*gates, "none"], "gate", claim, path)
+        parts = gates[claim["gate"]].items()
+        full["gate"] = {
+            name: [measured(one) for one in part] if isinstance(part, list) else measured(part) for name, part in parts
+        }
+    return full
+
+
+def evidence_of(claim: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a claim declares to decide it, in each of its readings."""
+    return [claim["evidence"]] if "evidence" in claim else list(claim.get("readings", {}).values())
 
 
 def check_evidence(slug: str, trained: Iterable[tuple[str, str]]) -> None:
-    """Checks that the claims of a paper name arms and nets that there are.
+    """Checks that the claims of a paper, and their gates, name arms and nets that there are.
 
     Args:
         slug: the paper.
@@ -255,21 +274,29 @@ def check_evidence(slug: str, trained: Iterable[tuple[str, str]]) -> None:
         UserError: one line that names the claim, what is wrong and what is allowed.
     """
     known = list(trained)
+    nets, arms = dict.fromkeys(net for net, _ in known), dict.fromkeys(arm for _, arm in known)
     path = CONFIG / "papers" / f"{slug}.yaml"
     for claim in paper(slug).claims:
-        evidence = claim.get("evidence", {"of": []})
-        for pair in evidence["of"]:
+        gate = claim.get("gate", {})
+        baseline = gate.get("baseline", {"of": [], "public": {}})
+        bounded = [one for one in (gate.get("converged", {}), *gate.get("acted", [])) if "of" in one]
+        named: list[Any] = [*baseline["of"], *(one["of"] for one in bounded)]
+        where = list(baseline["public"])
+        for evidence in evidence_of(claim):
+            named += evidence["of"]
+            where += evidence["nets"] if isinstance(evidence.get("nets"), list) else []
+        for pair in named:
             for arm in [pair] if isinstance(pair, str) else pair:
-                _one_of(arm, dict.fromkeys(arm for _, arm in known), "arm", claim, path)
-        nets = evidence.get("nets", "all")
-        for net in nets if isinstance(nets, list) else []:
-            _one_of(net, dict.fromkeys(net for net, _ in known), "net", claim, path)
+                _one_of(arm, arms, "arm", claim, path)
+        for net in where:
+            _one_of(net, nets, "net", claim, path)
 
 
 def _one_of(name: str, allowed: Iterable[str], kind: str, claim: dict[str, Any], path: Path) -> None:
     if name not in allowed:
         known = ", ".join(allowed) or "none is configured"
-        raise UserError(f"{_shown(path)}: claims: {claim['id']}: evidence: '{name}' is no {kind}; allowed: {known}")
+        key = "gate" if kind == "gate" else "evidence"
+        raise UserError(f"{_shown(path)}: claims: {claim['id']}: {key}: '{name}' is no {kind}; allowed: {known}")
 
 
 def _check_seeds(settings: dict[str, Any], where: str) -> None:

@@ -26,6 +26,7 @@ from tenfold.identity.equivalences import representative
 
 TABLE_FORMS = ("csv", "md", "tex", "cells.json")
 FIGURE_FORMS = ("png", "pdf", "csv")
+PAGE_FORMS = ("md", "png", "pdf", "csv")
 FORMS = {"tables": TABLE_FORMS, "figures": FIGURE_FORMS}
 SHOWN = {"tables": ".csv", "figures": ".png"}  # what Snakemake's report shows
 # Outputs of the stages whose rules are the same for all papers.
@@ -51,6 +52,7 @@ class Edition:
         claims: the paper's claims.
         published: the paper's published numbers.
         own: what a variant has in place of the edition's settings.
+        overlap: test over training examples, where seeds are random splits of the same data; 0 where they are not.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Edition:
     claims: list[dict[str, Any]]
     published: dict[str, Any]
     own: dict[str, Any] = field(default_factory=dict)
+    overlap: float = 0.0
 
     @property
     def label(self) -> str:
@@ -71,6 +74,11 @@ class Edition:
     def recipe_of(self, arm: str, recipe: Cfg) -> Cfg:
         """The recipe of all, with what ``arm_recipes`` has for one arm in its place."""
         return {**recipe, **self.settings.get("arm_recipes", {}).get(arm, {})}
+
+    @property
+    def judged(self) -> Cfg:
+        """The claims, and what their intervals depend on, as part of the cfg of the job that decides them."""
+        return {"claims": self.claims, "overlap": self.overlap}
 
     @property
     def runs(self) -> str:
@@ -259,13 +267,18 @@ class Paper:
         with _one_line():
             settings, own = variants.settings_of(name, self.slug), variants.own_settings(name, self.slug)
             paper = self.config
-            edition = Edition(name, self.slug, settings, self.house.compute, paper.claims, paper.published, own)
+            splits = paper.about.get("splits", {}).get(variants.split(name)[0])
+            overlap = splits["test"] / splits["train"] if splits else 0.0
+            edition = Edition(
+                name, self.slug, settings, self.house.compute, paper.claims, paper.published, own, overlap
+            )
             _check_arm_recipes(self.grid, edition)
         return replace(edition, claims=[_as_decided(claim, edition) for claim in paper.claims])
 
     def targets(self, edition: str) -> list[str]:
         """Everything that an edition of the paper ends in: tables, figures, verdicts, and what the grid adds."""
         made = [path for report in self.reports.values() for paths in report.made.values() for path in paths]
+        made += self.pages
         more = getattr(self.grid, "targets", no_more)(self.edition(edition))
         return [*(path.format(edition=edition) for path in made), *more]
 
@@ -332,6 +345,19 @@ class Paper:
             for name, stage in signatures.stages(module).items()
             if REPORTED.intersection(stage.outputs)
         }
+
+    @property
+    def pages(self) -> list[str]:
+        """The output paths of the primary claims' pages and forest plots."""
+        primary = [claim["id"] for claim in self.config.claims if claim["role"] == "primary"]
+        return [f"runs/{{edition}}/{self.slug}/claims/{name}.{form}" for name in primary for form in PAGE_FORMS]
+
+    def scale(self, wildcards: Wildcards) -> Cfg:
+        """What the job that writes those pages depends on: our scale beside that of the paper's own edition."""
+        places = self.config.about.get("scale", {})
+        here, full = (self.edition(name).settings for name in (wildcards.edition, "full"))
+        rows = [[word, *(_shown_at(settings, place) for settings in (here, full))] for word, place in places.items()]
+        return {"edition": wildcards.edition, "scale": rows}
 
     def figure(self, name: str) -> list[str]:
         """The output paths of a figure that has a rule of its own; the PNG goes into Snakemake's report."""
@@ -444,6 +470,21 @@ def _as_decided(claim: Cfg, edition: Edition) -> Cfg:
     tested = [edition.name] if name and base in claim["editions"] else []
     apart = edition.label.removeprefix(edition.name)
     return {**claim, "editions": claim["editions"] + tested, "claim": claim["claim"] + apart}
+
+
+def _shown_at(settings: Cfg, place: str) -> str:
+    """A setting as a page prints it: the names of several, ``all`` where none limits it."""
+    value: Any = settings
+    for key in place.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None:
+        return "all"
+    return ", ".join(map(str, value)) if isinstance(value, dict | list) else str(value)
+
+
+def beside(paths: Iterable[str], suffix: str = ".csv") -> list[str]:
+    """What a training leaves beside its metrics, such as its history."""
+    return [str(Path(path).with_suffix(suffix)) for path in paths]
 
 
 def no_more(_edition: Edition) -> list[str]:

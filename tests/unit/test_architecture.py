@@ -207,7 +207,7 @@ def misshapen(rule: str) -> list[str]:
     ]
     params = re.findall(r"^ +params:\n +(.*)\n(?= +\w+:)", rule, re.MULTILINE)
     shell = re.findall(r"^ +shell:\n +(.*)$", rule, re.MULTILINE)
-    form = re.fullmatch(r"\*\*(\w+)\.params(?:\((\"[\w.]+\"|stage)(?:, house\.\w+)?\))?,", "".join(params))
+    form = re.fullmatch(r"\*\*(\w+)\.params(?:\((\"[\w.]+\"|stage)(?:, (?:house|paper)\.\w+)?\))?,", "".join(params))
     if form is None:
         return [*lacks, "params"]
     by_name = (f"{form[1]}.run({form[2]})", "house.reports[rule].command")

@@ -18,6 +18,8 @@ from tenfold.papers.pruning_from_scratch import grid
 from tenfold.papers.pruning_from_scratch.report import figures, results, tables, verdicts
 from tenfold.workflow import House, Paper, seeds_of
 
+from .decided import claims_in, no_histories
+
 NET = "resnet20-c8"
 STANDARD = 1_000_000
 ACCURACY = {"full": 0.70, "pruned": 0.66, "pretrained": 0.65, "uniform": 0.60, "random": 0.58}
@@ -182,12 +184,12 @@ def test_structures_without_spread_have_no_correlation_and_stop_nothing(made: di
 def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) -> None:
     cfg = made["cfg"] | {"claims": made["edition"].claims}
     verdicts.claims(
-        cfg, Job(resume=tmp_path / "resume"), arms=made["metrics"], structures=made["structures"],
-        searches=made["searches"], claims=tmp_path / "claims.json",
+        cfg, Job(resume=tmp_path / "resume"), arms=made["metrics"], histories=no_histories(made["metrics"]),
+        structures=made["structures"], searches=made["searches"], claims=tmp_path / "claims.json",
     )  # fmt: skip
-    found = {claim["id"]: claim for claim in json.loads((tmp_path / "claims.json").read_text())["claims"]}
+    found = claims_in(tmp_path / "claims.json")
     assert found["C1"]["estimate"] == pytest.approx(1.0)
-    assert found["C1"]["pipeline_check"] == "shows"
+    assert found["C1"]["pipeline_check"] == "by construction"  # made up without a spread
     assert found["C1-uniform"]["estimate"] == pytest.approx(6.0)
     assert found["C4"]["estimate"] == pytest.approx(4.0)
     assert found["C5"]["verdict"] == "fails"

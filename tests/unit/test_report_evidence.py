@@ -78,13 +78,13 @@ def test_all_nets_are_those_that_have_both_arms() -> None:
     assert labels(both) == ["small", "large"]
     assert labels(measured({"of": [["ours", "rival"]], "nets": "all"}, cell="{net}")) == ["large"]
     none = measured({"of": [["ours", "nobody"]], "nets": "all"}, title=str.upper)
-    assert (none.cells, none.reason) == ((), "this edition trains no pair of arms 'OURS' and 'NOBODY'")
+    assert (none.cells, none.reason) == ((), "not run: a pair of arms 'OURS' and 'NOBODY'")
 
 
 def test_named_nets_must_all_be_there_unless_they_may_be_left_out() -> None:
     pairs = {"of": [["ours", "plain"], ["ours", "rival"]]}
     strict = measured(pairs | {"nets": ["small", "huge"]})
-    assert strict.reason == "this edition does not train huge and rival"
+    assert strict.reason == "not run: huge and rival"
     lenient = measured(pairs | {"nets": ["huge", "large", "small"], "untrained": "skip"}, cell="{other}, {net}")
     assert labels(lenient) == ["plain, small", "plain, large", "rival, large"]
     assert measured(pairs | {"untrained": "skip"}, cell="{other}").cells[0].label == "plain"
@@ -92,7 +92,7 @@ def test_named_nets_must_all_be_there_unless_they_may_be_left_out() -> None:
 
 def test_one_arm_that_is_missing_makes_the_whole_claim_not_testable() -> None:
     found = measured({"of": [["ours", "plain"], ["ours", "rival"]]})
-    assert (found.cells, found.reason) == ((), "this edition does not train rival")
+    assert (found.cells, found.reason) == ((), "not run: rival")
 
 
 def test_an_arm_may_be_compared_with_itself_by_another_measure() -> None:

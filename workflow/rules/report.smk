@@ -40,6 +40,25 @@ rule page:
         house.run("report.page")
 
 
+# A page and a forest plot for each primary claim.
+for slug in house.slugs:
+    paper = house.paper(slug)
+
+    rule:
+        name:
+            f"{paper.name}_claim_pages"
+        input:
+            claims=f"runs/{{edition}}/{slug}/claims.json",
+        output:
+            pages=paper.pages,
+        params:
+            **house.params("report.claim_pages", paper.scale),
+        log:
+            f"logs/{{edition}}/{slug}/claim_pages.log",
+        shell:
+            house.run("report.claim_pages")
+
+
 # All claims of all papers at one edition, with their verdicts.
 rule scoreboard:
     input:

@@ -200,11 +200,15 @@ def _of_claim(file: Path, claim: str, records: Records) -> Answer:
     files = [Path(path) for path in sorted(origin.inputs)]
     jobs = [(path, behind) for path in files if (behind := records.origin(path)) is not None]
     printed, check = entry["printed"], entry["pipeline_check"]
-    cells = [f"{cell['label']}: {cell.get('estimate', cell.get('measured')):.4g}" for cell in entry["cells"]
+    ours = [f"{read['reading']} {read['printed']['ours']}{f', n {n}' if (n := read['n']) else ''}".strip()
+            for read in entry["readings"]]  # fmt: skip
+    cells = [f"{cell['label']}: {cell.get('estimate', cell.get('measured')):.4g}" for read in entry["readings"]
+             for cell in read["cells"]
              if isinstance(cell.get("estimate", cell.get("measured")), (int, float))]  # fmt: skip
     facts = {
         "verdict": f"{entry['verdict']}{f'; pipeline check: {check}' if check else ''}",
-        "ours": f"{printed['ours']} {printed['interval'].strip('-')}{f', n {n}' if (n := entry['n']) else ''}".strip(),
+        "ours": "; ".join(ours),
+        "gate": printed["gate"],
         "published": f"{printed['published']} ({entry['source']})",
         "in words": entry["sentence"],
         "effects": "; ".join(cells),

@@ -27,7 +27,10 @@ def rebuild(target: Path = Path()) -> None:
 
     every = []
     for edition in config.EDITIONS:
-        papers = read_claims(sorted((RESULTS / edition).glob("*/claims.json")))
+        whole = sorted((RESULTS / edition).glob("*/claims.json"))
+        rows = [path for path in sorted((RESULTS / edition).glob("*/rows/claims.json"))
+                if path.parents[1] / "claims.json" not in whole]  # fmt: skip
+        papers = read_claims([*whole, *rows])
         every += papers
         if papers:
             write_csv(target / RESULTS / edition / "scoreboard.csv", CSV_HEADER, scoreboard_rows(papers))

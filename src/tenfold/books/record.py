@@ -20,7 +20,7 @@ from tenfold.identity.equivalences import representative
 from tenfold.identity.records import read_run_record
 
 SOURCES = ("Snakefile", "config", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow")
-RECORDED_FOLDERS = ("tables", "figures")
+RECORDED_FOLDERS = ("tables", "figures", "claims")
 RECORDED_FILES = ("claims.json", "metrics.json")
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".svg", ".tif", ".tiff", ".webp")
 

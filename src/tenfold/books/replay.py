@@ -175,7 +175,8 @@ def recorded_jobs(ledger: Ledger) -> Iterator[Recorded]:
     provenance = ledger.provenance()
     for job in provenance.jobs if provenance else ():
         yield Recorded(job.module, job.stage, job.cfg, job.code, tuple(job.outputs))
-    for path in sorted((ledger.folder / "rows").rglob("*.run.json")):
+    rows = ledger.folder / "rows"
+    for path in sorted(path for path in rows.rglob("*.run.json") if "made" not in path.relative_to(rows).parts):
         run = read_json(path)
         yield Recorded(run["module"], run["stage"], run["cfg"], run["code"], (run["output"],))
 

@@ -80,7 +80,8 @@ def _files(book: Ledger, provenance: Provenance) -> Iterator[tuple[Path, str]]:
 def _rows(book: Ledger) -> Iterator[tuple[Path, str]]:
     """The single rows of a ledger."""
     for path in (book.folder / "rows").rglob("*.run.json"):
-        yield path.with_name(path.name.removesuffix(".run.json") + ".json"), read_json(path)["sha256"]
+        name = path.name.removesuffix(".run.json")
+        yield path.with_name(name if Path(name).suffix else f"{name}.json"), read_json(path)["sha256"]
 
 
 def _others(book: Ledger) -> Iterator[Path]:

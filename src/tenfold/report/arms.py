@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tenfold.errors import UserError
 from tenfold.files import read_json
@@ -25,6 +26,7 @@ class Arm:
         rows: seed -> metrics.
         files: where they were read.
         facts: what else the files say, such as device and precision.
+        histories: seed -> what was noted of its training, one row an epoch; empty where no history was read.
     """
 
     net: str
@@ -32,6 +34,7 @@ class Arm:
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    histories: dict[int, list[dict[str, str]]] = field(default_factory=dict)
 
     @property
     def in_head(self) -> dict[str, Any]:
@@ -57,15 +60,23 @@ Of = Mapping[str, str]  # what a file is of: net, arm, data
 OneArm = TypeVar("OneArm", bound=Arm)
 
 
+class HasRows(Protocol):
+    """Whatever was measured seed by seed."""
+
+    @property
+    def rows(self) -> Mapping[int, Mapping[str, Any]]:
+        """Seed -> what was measured."""
+
+
 def each_of(paths: Sequence[Path], of: Sequence[Of]) -> list[tuple[Path, Of]]:
-    """Files, each with what it is of, as the grid lists both.
+    """Files, each with what it is of, as the grid lists both; without those that were not made, as some rows of `full`.
 
     Raises:
         UserError: there are not as many files as the configuration says.
     """
     if len(paths) != len(of):
         raise UserError(f"{len(paths)} files were given, but the configuration says of {len(of)} what they are of")
-    return list(zip(paths, of, strict=True))
+    return [(path, names) for path, names in zip(paths, of, strict=True) if path.exists()]
 
 
 def read_each(paths: Sequence[Path], of: Sequence[Of]) -> Iterator[tuple[Path, Of, Any]]:
@@ -104,6 +115,25 @@ def read_arms(paths: Sequence[Path], of: Sequence[Of], kind: type[OneArm]) -> di
     return arms
 
 
+def add_histories(
+    arms: Mapping[Any, Arm], paths: Sequence[Path], of: Sequence[Of], by: Sequence[str] = ("net", "arm")
+) -> None:
+    """Adds to arms how their training went.
+
+    Args:
+        arms: by what ``by`` says of a file.
+        paths: the histories (CSV).
+        of: what each is of.
+        by: the keys of that which an arm is found by.
+    """
+    for path, names in each_of(paths, of):
+        if (arm := arms.get(tuple(names[key] for key in by))) is None:
+            continue
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                arm.histories.setdefault(int(row["seed"]), []).append(row)
+
+
 def add_rows(arm: Arm, rows: Iterable[dict[str, Any]], path: Path, content: Mapping[str, Any]) -> None:
     """Adds rows of a metrics file to an arm."""
     arm.rows |= {row["seed"]: row for row in rows}
@@ -117,7 +147,7 @@ def minus(first: Mapping[int, float], second: Mapping[int, float]) -> BySeed:
     return {seed: value - second[seed] for seed, value in first.items()}
 
 
-def joined(arms: Mapping[Any, OneArm], others: Mapping[Any, Arm], name: str) -> dict[Any, OneArm]:
+def joined(arms: Mapping[Any, OneArm], others: Mapping[Any, HasRows], name: str) -> dict[Any, OneArm]:
     """Arms with what else was measured of them: in each seed's row, under a name of its own."""
     return {
         key: replace(arm, rows={
@@ -131,8 +161,10 @@ def joined(arms: Mapping[Any, OneArm], others: Mapping[Any, Arm], name: str) -> 
 def face_of(cfg: Cfg, arms: Mapping[Any, Arm]) -> Face:
     """What every table and figure made of these arms says of itself."""
     facts = [arm.facts for arm in arms.values()]
-    device, precision = (" and ".join(sorted({fact[key] for fact in facts})) for key in ("device", "precision"))
-    return Face(cfg["edition"], data_of(cfg), len(cfg["seeds"]), device, precision)
+    told = ({fact[key] for fact in facts if key in fact} for key in ("device", "precision"))
+    device, precision = (" and ".join(sorted(values)) or "none" for values in told)
+    n = len({seed for arm in arms.values() for seed in arm.rows})
+    return Face(cfg["edition"], data_of(cfg), n, device, precision)
 
 
 def data_of(cfg: Cfg) -> Data:

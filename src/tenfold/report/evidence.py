@@ -6,13 +6,17 @@ nets. `gather` reads that off the arms; what is special is a function of the pap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import mean
 from typing import Any
 
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg
 from tenfold.report.arms import Arm, BySeed
+
+NEAR_CHANCE = 2.0  # points; what is as near to chance as that has not learned what it was to learn
+COSTS = ("epochs", "images", "steps", "macs", "params")  # what a seed's row may say of an arm's cost
 
 
 @dataclass(frozen=True)
@@ -25,25 +29,27 @@ class Paired:
         other: seed -> value of the arm it is compared with; None where the claim is about ``ours`` itself
             (a difference measured within one net, a ratio).
         better: on which side of the boundary the claim sees ours: ``higher`` or ``lower``.
+        left_out: why the cell is shown and does not count; empty where it counts.
+        costs: what ours costs over what the other costs, by name.
     """
 
     label: str
     ours: Mapping[int, float]
     other: Mapping[int, float] | None = None
     better: str = "higher"
+    left_out: str = ""
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Groups:
-    """One cell of a ``direction`` claim about unpaired groups: one number per independent group.
-
-    Three against three never reach 5 % (the smallest p is 0.1), four against four do.
-    """
+    """One cell of a ``direction`` claim about unpaired groups: one number per independent group."""
 
     label: str
     ours: Sequence[float]
     other: Sequence[float]
     better: str = "higher"
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,19 +76,32 @@ Cell = Paired | Groups | Check
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a paper's code hands over for one claim.
+    """What was measured for one claim, in one reading of its words.
 
     Attributes:
-        cells: what was measured; all of them must hold.
+        cells: what was measured; the effect is their mean, and of an exact claim all must hold.
         unit: unit of the difference, such as ``points``.
+        bounds: the least and the largest value that the measure can have; those of percents where the unit is theirs,
+            None where it has no bounds.
         trained: whether a trained net enters; a ``value`` claim without may be decided at any edition.
         reason: why the claim cannot be tested here; then there are no cells.
+        data: the datasets that were measured on.
+        nets: where, by the labels of the places.
+        readings: the same in each way that the claim's words can be read; then there is nothing above.
     """
 
     cells: Sequence[Cell] = ()
     unit: str = ""
+    bounds: tuple[float, float] | None = None
     trained: bool = True
     reason: str = ""
+    data: tuple[str, ...] = ()
+    nets: tuple[str, ...] = ()
+    readings: Mapping[str, Evidence] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.bounds is None and (self.unit == "points" or self.unit.startswith("%")):
+            object.__setattr__(self, "bounds", (0, 100))
 
 
 # Evidence that a claim declares
@@ -101,6 +120,11 @@ class NetArms:
     net: str
     arms: Mapping[str, Arm]
     label: str
+
+    @property
+    def data(self) -> str:
+        """The dataset, where the metrics say it."""
+        return next((arm.facts["data"] for arm in self.arms.values() if "data" in arm.facts), "")
 
 
 def by_net(arms: Mapping[tuple[str, str], Arm]) -> list[NetArms]:
@@ -131,14 +155,16 @@ def gather(
     Raises:
         UserError: the metrics of an arm lack what is measured, or a claim has evidence of both kinds.
     """
-    found = dict(special or {})
+    found = {name: _at(nets, measured) for name, measured in (special or {}).items()}
     for claim in cfg["claims"]:
-        if "evidence" in claim and claim["id"] in found:
+        declared = claim.get("readings", {"": claim["evidence"]} if "evidence" in claim else {})
+        if declared and claim["id"] in found:
             raise UserError(
                 f"claim {claim['id']}: it declares its evidence, and verdicts.py measures it; drop one of them"
             )
-        if "evidence" in claim and cfg["edition"] in claim["editions"]:
-            found[claim["id"]] = _measured(claim["id"], claim["evidence"], nets, title, cell)
+        if declared and cfg["edition"] in claim["editions"]:
+            read = {name: _measured(claim["id"], one, nets, title, cell) for name, one in declared.items()}
+            found[claim["id"]] = read[""] if "" in read else Evidence(readings=read)
     return found
 
 
@@ -150,7 +176,7 @@ def _measured(
     labels = evidence.get("cells", [cell] * len(pairs))
     measures = _each_with_its_other(evidence["measure"])
     where = evidence.get("nets", "first")
-    chosen = _chosen(nets, where)
+    chosen = chosen_nets(nets, where)
     absent = [net for net in where if net not in {found.net for found in chosen}] if isinstance(where, list) else []
     cells = []
     for net in chosen:
@@ -162,17 +188,28 @@ def _measured(
                 for measure, of_other in measures:
                     called = label.format(**words, measure=measure.get("title", measure["name"]))
                     better = evidence.get("better", measure["better"])
-                    values = _values(claim, ours, measure), _values(claim, other, of_other)
-                    cells.append(Paired(called, *values, better))
+                    values = values_of(claim, ours, measure), values_of(claim, other, of_other)
+                    low = _at_chance(net.data, zip(values, (measure, of_other), strict=True))
+                    cells.append(Paired(called, *values, better, left_out=low, costs=_costs(ours, other)))
     if where == "all" or evidence.get("untrained") == "skip":
         wanted = " or ".join(" and ".join(f"'{title(name)}'" for name in names) for names in pairs)
-        reason = "" if cells else f"this edition trains no pair of arms {wanted}"
+        reason = "" if cells else f"not run: a pair of arms {wanted}"
     else:
-        reason = f"this edition does not train {' and '.join(dict.fromkeys(absent))}" if absent else ""
-    return Evidence(reason=reason) if reason else Evidence(cells, unit=measures[0][0]["unit"])
+        reason = f"not run: {' and '.join(dict.fromkeys(absent))}" if absent else ""
+    if reason:
+        return Evidence(reason=reason)
+    used = [net for net in chosen if any(all(name in net.arms for name in names) for names in pairs)]
+    return _at(used, Evidence(cells, measures[0][0]["unit"], _bounds(measures[0][0])))
 
 
-def _chosen(nets: Sequence[NetArms], where: str | list[str]) -> list[NetArms]:
+def _at(nets: Sequence[NetArms], evidence: Evidence) -> Evidence:
+    """Evidence with where it was measured."""
+    data = tuple(dict.fromkeys(net.data for net in nets if net.data))
+    return replace(evidence, data=data, nets=tuple(net.label for net in nets))
+
+
+def chosen_nets(nets: Sequence[NetArms], where: str | list[str]) -> list[NetArms]:
+    """The nets that a claim means."""
     if where == "all":
         return list(nets)
     return [net for net in nets if net.net in (where if isinstance(where, list) else [nets[0].net])]
@@ -185,7 +222,31 @@ def _each_with_its_other(measure: Any) -> list[tuple[dict[str, Any], dict[str, A
     return [(measure["ours"], measure["other"]) if "ours" in measure else (measure, measure)]
 
 
-def _values(claim: str, arm: Arm, measure: Mapping[str, Any]) -> BySeed:
+def _bounds(measure: Mapping[str, Any]) -> tuple[float, float] | None:
+    low, high = measure.get("bounds", (0, 100) if measure["as"] in ("percent", "error") else (None, None))
+    return None if low is None else (low, high)
+
+
+def _at_chance(data: str, values: Iterable[tuple[BySeed, Mapping[str, Any]]]) -> str:
+    """Why a cell does not count: an arm has learned next to nothing."""
+    for by_seed, measure in values:
+        chance = measure.get("chance", {}).get(data)
+        if chance is not None and by_seed and abs(mean(by_seed.values()) - chance) <= NEAR_CHANCE:
+            return f"within {NEAR_CHANCE:g} of chance ({chance:g})"
+    return ""
+
+
+def _costs(ours: Arm, other: Arm) -> dict[str, float]:
+    """What one arm costs over what the other costs, where both say it and are two."""
+    found = {}
+    for name in COSTS if ours is not other else ():
+        of_both = [[row[name] for row in arm.rows.values() if row.get(name)] for arm in (ours, other)]
+        if all(of_both):
+            found[name] = mean(of_both[0]) / mean(of_both[1])
+    return found
+
+
+def values_of(claim: str, arm: Arm, measure: Mapping[str, Any]) -> BySeed:
     """A measure of an arm, by seed: a number as it is, a share in percent, or the error that belongs to an accuracy."""
     found = {}
     for seed, row in arm.rows.items():

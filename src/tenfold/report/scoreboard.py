@@ -1,9 +1,8 @@
-"""The scoreboard: every claim of every paper at one edition, with its verdict."""
+"""The scoreboard: every claim of every paper at one edition, with its verdict; the primary ones first."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,34 @@ from tenfold.files import read_json, write_text
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import Value, markdown_grid, write_csv
-from tenfold.report.verdict import COMPARED, TESTED
-from tenfold.report.words import FORMAT
+from tenfold.report.verdict import NOT_TESTABLE, ON_STANDIN, ROLES, TESTED
+from tenfold.report.words import FORMAT, aligned
 
 Claims = Mapping[str, Any]  # the content of one paper's claims.json
+Row = tuple[str, Mapping[str, Any], Mapping[str, Any]]  # a paper, one of its claims, one of that claim's readings
 
-NUMBERS = ("estimate", "low", "high", "unit", "n", "p", "p_holm", "verdict", "uncorrected", "pipeline_check")
 CSV_HEADER = (
-    "paper", "id", "claim", "kind", "published", "source", *NUMBERS,
-    "outcome", "edition", "data", "device", "precision",
+    "paper", "id", "reading", "role", "claim", "kind", "published", "source", "estimate", "low", "high", "confidence",
+    "unit", "n", "margin", "ours", "claimed", "cells", "size", "detectable", "gate", "word of reading", "verdict",
+    "pipeline_check", "outcome", "edition", "data", "device", "precision",
 )  # fmt: skip
-PRINTED_HEADER = (
-    "paper", "claim", "what is claimed", "kind", "published", "ours", "95 % interval", "n",
-    "verdict (Holm)", "uncorrected", "pipeline check",
-)  # fmt: skip
+COLUMNS = {  # of each table; the gate of the other claims is on record in their CSV
+    "primary": ("claim", "published", "ours", "gate"),
+    "other": ("claim", "published", "ours", "claimed", "cells", "size"),
+}
+TITLES = {
+    "primary": "Primary claims",
+    "secondary": "Secondary claims",
+    "control": "Controls of ours",
+    "check": "Checks",
+}
 
 LEGEND = """\
-Verdicts are said of real data (n >= 5 seeds) and of counts and arithmetic on any data. They are corrected for the
-number of tested claims of the paper (Holm); the uncorrected word stands beside. On stand-in data a tested claim has a
-pipeline check only (n >= 3, uncorrected): "shows" says that the pipeline can show the effect, nothing of the paper's
-data. "Not resolved" and "does not show" are not successes. A dash under "published": the paper gives no number;
-"not recovered": no source gave it.
+The word follows from the interval beside it: Student's t over seeds, of the mean over the cells; 95 %, or 97.5 % each
+of two primary claims of a paper. "Open" is no success. Gate: (a) the baseline beside a public value, (b) what the last
+tenth of training still moves, (c) whether the method acted; where one fails, and below n = 3, nothing is said of the
+paper. Size: how the interval lies to the published effect. On stand-in data a claim has a pipeline check only, which
+says nothing of the paper. "Not recovered": no source gave the number.
 """
 
 
@@ -67,68 +73,104 @@ def read_claims(paths: Sequence[Path]) -> list[Claims]:
 
 
 def scoreboard_rows(papers: Sequence[Claims]) -> list[list[Value]]:
-    """The scoreboard's rows in full precision, as ``CSV_HEADER`` names them."""
+    """The scoreboard's rows in full precision, as ``CSV_HEADER`` names them: one for each reading of each claim."""
     rows: list[list[Value]] = []
     for paper in papers:
         face = _face(paper)
-        for claim in paper["claims"]:
-            published = claim["printed"]["published"] if claim["published"] is None else claim["published"]
-            named = [claim["id"], claim["claim"], claim["kind"], published, claim["source"]]
+        for slug, claim, read in _rows([paper]):
+            printed = read["printed"]
+            named = [slug, claim["id"], read["reading"], claim["role"], claim["claim"], claim["kind"]]
+            numbers = [read[key] for key in ("estimate", "low", "high", "confidence", "unit", "n")]
+            shown = [printed[key] for key in ("ours", "claimed", "cells", "size", "detectable")]
+            words = [claim["printed"]["gate"], read["word"], claim["verdict"], claim["pipeline_check"]]
             facts = [claim["sentence"], face.edition, str(face.data), face.device, face.precision]
-            rows.append([paper["paper"], *named, *(claim[name] for name in NUMBERS), *facts])
+            published = [claim["printed"]["published"], claim["source"]]
+            rows.append([*named, *published, *numbers, claim["margin"], *shown, *words, *facts])
     return rows
 
 
 def scoreboard_markdown(papers: Sequence[Claims]) -> str:
-    """The scoreboard as printed: a line on what each paper's words rest on, the claims, the legend."""
+    """The scoreboard as printed: the primary claims, what they rest on, and the others in tables of their own."""
     editions = " and ".join(dict.fromkeys(paper["face"]["edition"] for paper in papers)) or "no edition"
     lines = [f"# Scoreboard: {editions}", ""]
-    lines += [f"- {paper['paper']}: {_face(paper).line()}" for paper in papers]
-    rows = [_printed(paper["paper"], claim) for paper in papers for claim in paper["claims"]]
-    lines += ["", *markdown_grid(PRINTED_HEADER, rows, left=len(PRINTED_HEADER)), ""]
-    return "\n".join(lines) + "\n" + LEGEND
+    for role in ROLES:
+        rows = [row for row in _rows(papers) if row[1]["role"] == role]
+        if rows:
+            lines += [f"## {TITLES[role]}", "", *(_by_chance(rows) if role == "secondary" else ())]
+            lines += [*_grid(rows, COLUMNS.get(role, COLUMNS["other"])), ""]
+        if role == "primary":
+            lines += [*(f"- {paper['paper']}: {_face(paper).line()}" for paper in papers), "", LEGEND]
+    return "\n".join(lines)
+
+
+def _grid(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    """A table of claims; columns that no row has anything in are left out."""
+    told = [_numbers(row) | _words(row) for row in rows]
+    used = [name for name in (*columns, "verdict", "pipeline check") if any(row[name] != "-" for row in told)]
+    return markdown_grid(used, [[row[name] for name in used] for row in told], left=len(used), aligned=False)
+
+
+def _numbers(row: Row) -> dict[str, str]:
+    slug, claim, read = row
+    printed, several = read["printed"], len(claim["readings"]) > 1
+    first = f"{slug} {claim['id']}" if read is claim["readings"][0] else f"… {claim['id']}"
+    name = f"{first} {read['reading']}" if several else first
+    effect = claim["printed"]["published"] if claim["effect"] is not None or claim["published"] is None else "in words"
+    cells = printed["cells"] if claim["kind"] in TESTED and len(read["cells"]) > 1 else "-"
+    return {"claim": name, "published": effect, "ours": printed["ours"], "claimed": printed["claimed"], "cells": cells,
+            "size": printed["size"], "gate": claim["printed"]["gate"]}  # fmt: skip
+
+
+def _words(row: Row) -> dict[str, str]:
+    """The word as a verdict, and as a check of the pipeline; of several readings each says its own first."""
+    _, claim, read = row
+    said = claim["printed"]["word"]
+    if read["word"] != (claim["verdict"] or claim["pipeline_check"]):
+        said = f"{read['word']}: {said}"
+    return {"verdict": said if claim["verdict"] else "-", "pipeline check": said if claim["pipeline_check"] else "-"}
+
+
+def _by_chance(rows: Sequence[Row]) -> Iterator[str]:
+    """How many claims were tested, and how many of them would come out by chance."""
+    tested = [read for _, _, read in rows if read["word"] in (*ON_STANDIN, *ON_STANDIN.values())]
+    if tested:
+        yield f"{len(tested)} tested at 95 % each: about {0.05 * len(tested):.1f} would come out by chance alone."
+        yield ""
 
 
 def readme_block(papers: Sequence[Claims]) -> str:
-    """README's "results at a glance": a line per paper and edition, with how many claims got which word."""
-    header = ("paper", "edition", "data", "n", "counts and arithmetic", "verdicts (Holm)", "pipeline checks")
-    rows = []
-    for paper in papers:
-        face = _face(paper)
-        compared = [claim["verdict"] for claim in paper["claims"] if claim["kind"] in COMPARED]
-        tested = [claim["verdict"] for claim in paper["claims"] if claim["kind"] in TESTED]
-        checks = [claim["pipeline_check"] for claim in paper["claims"]]
-        counts = (_counted(compared), _counted(tested), _counted(checks))
-        rows.append((paper["paper"], face.edition, str(face.data), str(face.n), *counts))
-    return "\n".join(markdown_grid(header, rows, left=len(header))) + "\n"
+    """README's "results at a glance": a line for each primary claim, at the largest edition that can say something."""
+    header = ("paper", "primary claim", "published", "ours", "gate", "verdict", "edition")
+    best: dict[tuple[str, str], list[str]] = {}
+    for paper in papers:  # smallest edition first
+        for slug, claim, read in _rows([paper]):
+            said = next(word for word in _words((slug, claim, read)).values() if word != "-")
+            key = (slug, f"{claim['id']} {read['reading']}")
+            if claim["role"] != "primary" or (claim["verdict"] == NOT_TESTABLE and key in best):
+                continue
+            numbers = _numbers((slug, claim, read))
+            gate = {None: "-", True: "passed", False: "not passed"}[claim["gate"]["passes"]]
+            short = f"{claim['id']}: {claim['short']}" + (f" ({read['reading']})" if read["reading"] else "")
+            best[key] = [slug, short, numbers["published"], numbers["ours"], gate, said, paper["face"]["edition"]]
+    return "\n".join(markdown_grid(header, list(best.values()), left=len(header), aligned=False)) + "\n"
 
 
 def glance(papers: Sequence[Claims]) -> list[str]:
-    """The scoreboard for the terminal: one line a claim, in fixed columns."""
-    rows = [("paper", "claim", "verdict (Holm)", "ours", "95 % interval", "n")]
+    """The scoreboard for the terminal: one line a claim (and reading), in fixed columns."""
+    rows: list[Sequence[str]] = [("paper", "claim", "role", "verdict", "ours", "claimed")]
+    for slug, claim, read in _rows(papers):
+        words = _words((slug, claim, read))
+        said = words["verdict"] if claim["verdict"] else f"pipeline check: {words['pipeline check']}"
+        name = f"{claim['id']} {read['reading']}".strip()
+        rows.append((slug, name, claim["role"], said, read["printed"]["ours"], read["printed"]["claimed"]))
+    return aligned(rows)
+
+
+def _rows(papers: Sequence[Claims]) -> Iterator[Row]:
     for paper in papers:
         for claim in paper["claims"]:
-            check = claim["pipeline_check"]
-            word = claim["verdict"] if check is None else f"pipeline check: {check}"
-            n = "-" if claim["n"] is None else str(claim["n"])
-            rows.append((paper["paper"], claim["id"], word, claim["printed"]["ours"], claim["printed"]["interval"], n))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _counted(words: Sequence[str | None]) -> str:
-    """How often each word was said: ``2 supported, 1 not resolved``."""
-    spoken = Counter("off" if word.startswith("off by") else word for word in words if word is not None)
-    return ", ".join(f"{count} {word}" for word, count in spoken.items()) or "-"
-
-
-def _printed(slug: str, claim: Mapping[str, Any]) -> list[str]:
-    printed = claim["printed"]
-    n = "-" if claim["n"] is None else str(claim["n"])
-    uncorrected = None if claim["p"] is None else claim["uncorrected"]
-    words = [word or "-" for word in (claim["verdict"], uncorrected, claim["pipeline_check"])]
-    what = [slug, claim["id"], claim["claim"], claim["kind"]]
-    return [*what, printed["published"], printed["ours"], printed["interval"], n, *words]
+            for read in claim["readings"]:
+                yield paper["paper"], claim, read
 
 
 def _face(paper: Claims) -> Face:

@@ -232,10 +232,12 @@ def lineage(table: Table) -> dict[str, Any]:
     return {"format": FORMAT, "title": table.title, "face": table.face.as_dict(), "cells": cells}
 
 
-def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
-    """The lines of a Markdown table with aligned bars; the first ``left`` columns are set flush left."""
+def markdown_grid(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, aligned: bool = True
+) -> list[str]:
+    """The lines of a Markdown table, with aligned bars or short; the first ``left`` columns are set flush left."""
     grid = [[text.replace("|", r"\|") for text in row] for row in (header, *rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*grid, strict=True)]
+    widths = [max(3, *map(len, column)) if aligned else 3 for column in zip(*grid, strict=True)]
     rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     lines = []
     for row in (grid[0], rule, *grid[1:]):

@@ -1,48 +1,89 @@
 """Decides a paper's claims: what was claimed, what was measured, and one word that says whether it holds.
 
-The kinds ``direction``, ``not-worse``, ``ratio`` and ``exists`` ask on which side of a boundary a quantity
-lies: 0 for a difference, minus the margin for "not worse", the stated ratio for a ratio. The two-sided test of the
-boundary decides, so a verdict is the position of the 95 % interval: wholly on the claimed side, wholly on the
-other side, or astride of the boundary, which is "not resolved".
+The word follows from the interval as it is printed. ``direction``, ``not-worse``, ``within``, ``ratio`` and ``exists``
+ask on which side of a boundary the effect lies: 0 for a difference, minus the margin for "not worse" (and plus the
+margin too for "within"), the stated ratio for a ratio. The effect of a seed is its mean over the claim's cells, and the
+interval Student's t over the seeds: 95 %, or 97.5 % for each of two primary claims.
 
-A claim with several cells (one per ratio, net, dataset) says that *all* of them hold. It is supported only if every
-cell is: its p-value is the largest of theirs (intersection-union test). It is contradicted as soon as one cell
-is, with the smallest p-value of the cells on the other side times the number of cells (Bonferroni).
-
-The tested claims of one paper are a family: beside the uncorrected word stands the one after Holm's correction.
-On stand-in data the words are ``shows`` and ``does not show``: a pipeline check, which is not corrected.
+Before any word on real data stand at least three seeds, and the gate. On a stand-in the words are other ones: a check
+of the pipeline, which says nothing of the paper.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from statistics import mean
 from typing import Any
 
 from tenfold.errors import UserError
-from tenfold.measure.statistics import (
-    Interval,
-    holm,
-    mean_interval,
-    paired_difference,
-    permutation_test,
-    ratio_interval,
-)
+from tenfold.measure.statistics import Interval, detectable, mean_interval, pooled, welch_interval
 from tenfold.report.evidence import Cell, Check, Evidence, Groups, Paired
 from tenfold.report.face import RECOVERED, SOURCES
+from tenfold.report.gate import Checked, worst_of
 
 Claim = Mapping[str, Any]
 
-ALPHA = 0.05
-SEEDS_FOR_A_VERDICT = 5
-SEEDS_FOR_A_PIPELINE_CHECK = 3
+ROLES = ("primary", "secondary", "control", "check")
+SEEDS_FOR_A_WORD = 3
+CONFIDENCE = {1: 0.95, 2: 0.975}  # of each primary claim, by their number
 
-TESTED = ("direction", "not-worse", "ratio", "exists")  # kinds that an interval decides
+TESTED = ("direction", "not-worse", "within", "ratio", "exists")  # kinds that an interval decides
 COMPARED = ("exact", "value")  # kinds that a comparison of two numbers decides
-TOO_SMALL = "n too small"
 NOT_TESTABLE = "not testable here"
-STANDIN_WORDS = ("shows", "does not show")
+TOO_SMALL = "too small to say"
+TOO_FEW = "too few seeds"
+DEPENDS = "depends on the reading"
+NO_TEST = ("by construction", "floor", "ceiling")
+ON_STANDIN = {"supported": "effect visible", "contradicted": "reversed", "open": "not visible"}
+TOO_NOISY = "too noisy"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found for a claim in one reading of its words.
+
+    Attributes:
+        reading: its name; empty where the words have one reading only.
+        word: what is said.
+        reason: why nothing is, or could be; empty where the interval says it.
+        unit: unit of the effect.
+        interval: the effect with its interval; None where there is none.
+        confidence: that of the interval.
+        decimals: how many are printed, and decide.
+        boundary: what the effect is held against.
+        better: the side of the boundary that is claimed: higher or lower.
+        cells: each cell of the claim, with the values of its seeds.
+        size: how the interval lies to the published effect; empty where none is published.
+        detectable: the effect that would have been found with 80 % power; None without an interval.
+    """
+
+    reading: str
+    word: str
+    reason: str = ""
+    unit: str = ""
+    interval: Interval | None = None
+    confidence: float = CONFIDENCE[1]
+    decimals: int = 2
+    boundary: float = 0.0
+    better: str = "higher"
+    cells: tuple[Mapping[str, Any], ...] = ()
+    size: str = ""
+    detectable: float | None = None
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many of the cells that count are on the claimed side, or hold, and how many there are."""
+        count = [cell for cell in self.cells if not cell.get("left_out")]
+        return sum(bool(cell.get("holds", cell.get("on_claimed_side"))) for cell in count), len(count)
+
+    @property
+    def n(self) -> int | None:
+        """Seeds, the smallest number of the cells; None where none enters."""
+        if self.interval is not None:
+            return self.interval.n
+        return min((cell["n"] for cell in self.cells if cell.get("n") is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -51,281 +92,333 @@ class Verdict:
 
     Attributes:
         claim: the claim as configured.
-        word: the uncorrected word.
-        holm: the word after Holm's correction over the paper's tested claims; ``word`` where nothing is tested.
-        data_is_standin: whether the word is a pipeline check only.
+        word: one word for all readings.
+        outcomes: one for each reading.
+        gate: all checks of its gate; empty where it has none, or the data are a stand-in.
         edition: where it was decided.
-        unit: unit of the estimate.
-        estimate: difference, ratio or measured number of the deciding cell (the weakest one).
-        low: lower end of its 95 % interval; None where there is none.
-        high: upper end.
-        n: seeds (smallest n of the cells); None where no seed enters.
-        p: two-sided p-value of the boundary, over all cells; None where no word was drawn from it.
-        p_holm: p after Holm's correction.
-        on_claimed_side: on which side of the boundary the deciding cell lies; None where nothing is tested.
-        boundary: what the deciding cell was tested against.
-        deciding: the cell that decides, one of ``cells``; empty where nothing was measured.
-        cells: estimate, interval, n and p of each cell.
-        family: how many tested claims the word was corrected for; 0 before that.
-        reason: why the claim is not testable here; empty where it is.
+        data_is_standin: whether the word is a check of the pipeline only.
+        other_data: the real data that the word is of, where they are not the paper's.
     """
 
     claim: Claim
     word: str
-    holm: str
-    data_is_standin: bool
+    outcomes: tuple[Outcome, ...]
+    gate: tuple[Checked, ...]
     edition: str
-    unit: str = ""
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    on_claimed_side: bool | None = None
-    boundary: float = 0.0
-    deciding: Mapping[str, Any] = field(default_factory=dict)
-    cells: tuple[Mapping[str, Any], ...] = ()
-    family: int = 0
-    reason: str = ""
+    data_is_standin: bool
+    other_data: str = ""
 
     @property
     def is_pipeline_check(self) -> bool:
         """Whether the word says only that the pipeline can show the effect: a tested claim on a stand-in."""
         return self.data_is_standin and self.claim["kind"] in TESTED and self.word != NOT_TESTABLE
 
-
-def decide(claim: Claim, evidence: Evidence | None, *, data_is_standin: bool, edition: str) -> Verdict:
-    """The verdict on one claim, taken by itself (no correction for the other claims).
-
-    Args:
-        claim: id, claim, kind, published, source, margin, reason, editions. ``margin`` is the allowed loss
-            (not-worse), the stated ratio (ratio) or the tolerance (exact, value).
-        evidence: what was measured; None is allowed only where ``editions`` leaves this edition out.
-        data_is_standin: whether the data are a stand-in.
-        edition: the edition at which the evidence was measured.
-
-    Raises:
-        UserError: the claim is badly configured, or the evidence does not fit it.
-    """
-    _check(claim)
-    if edition not in claim["editions"]:
-        where = ", ".join(claim["editions"]) or "none"
-        return _not_testable(claim, f"editions that test it: {where}", data_is_standin, edition)
-    if evidence is None:
-        raise UserError(f"claim {claim['id']}: no evidence was measured, though its editions name {edition}")
-    if evidence.reason:
-        return _not_testable(claim, evidence.reason, data_is_standin, edition)
-    if not evidence.cells:
-        raise UserError(f"claim {claim['id']}: evidence has neither cells nor a reason why it cannot be tested")
-    if claim["kind"] in TESTED:
-        return _decide_by_interval(claim, evidence, data_is_standin, edition)
-    if claim["kind"] == "value":
-        if evidence.trained and (data_is_standin or edition != "full"):
-            reason = "a trained value is compared with the published one only at full, on the real data"
-            return _not_testable(claim, reason, data_is_standin, edition)
-        if claim["source"] not in RECOVERED:
-            return _not_testable(claim, "the published value was not recovered", data_is_standin, edition)
-    return _decide_by_comparison(claim, evidence, data_is_standin, edition)
+    @property
+    def failed(self) -> list[Checked]:
+        """Which of a, b and c of the gate failed, at the worst place each."""
+        return [check for check in worst_of(self.gate) if check.lacking]
 
 
-def decide_family(
-    claims: Sequence[Claim], evidence: Mapping[str, Evidence], *, data_is_standin: bool, edition: str
+def decide_all(
+    claims: Sequence[Claim],
+    evidence: Mapping[str, Evidence],
+    *,
+    data_is_standin: bool,
+    edition: str,
+    gates: Mapping[str, Sequence[Checked]] | None = None,
+    overlap: float = 0.0,
 ) -> list[Verdict]:
-    """The verdicts on all claims of one paper, with Holm's correction over those that were tested.
+    """The verdicts on all claims of one paper.
 
     Args:
         claims: the paper's claims, as configured.
         evidence: claim id -> what was measured for it.
         data_is_standin: whether the data are a stand-in.
         edition: the edition at which the evidence was measured.
+        gates: claim id -> the checks of its gate.
+        overlap: test over training examples, where seeds are random splits of the same data.
 
     Raises:
-        UserError: evidence for a claim that is not configured, or as for ``decide``.
+        UserError: a claim is badly configured, or the evidence does not fit it.
     """
     unknown = sorted(set(evidence) - {claim["id"] for claim in claims})
     if unknown:
         raise UserError(f"evidence for claims that are not configured: {', '.join(unknown)}")
-    verdicts = [
-        decide(claim, evidence.get(claim["id"]), data_is_standin=data_is_standin, edition=edition) for claim in claims
+    primary = sum(claim["role"] == "primary" for claim in claims)
+    if primary > max(CONFIDENCE):
+        raise UserError(f"{primary} primary claims; a paper has one or two, its others are secondary")
+    return [
+        decide(
+            claim,
+            evidence.get(claim["id"]),
+            data_is_standin=data_is_standin,
+            edition=edition,
+            gate=(gates or {}).get(claim["id"], ()),
+            confidence=CONFIDENCE[primary if claim["role"] == "primary" else 1],
+            overlap=overlap,
+        )
+        for claim in claims
     ]
-    tested = [(index, verdict.p) for index, verdict in enumerate(verdicts) if verdict.p is not None]
-    for (index, _), p_holm in zip(tested, holm([p for _, p in tested]), strict=True):
-        verdicts[index] = _corrected(verdicts[index], p_holm, len(tested))
-    return verdicts
+
+
+def decide(
+    claim: Claim,
+    evidence: Evidence | None,
+    *,
+    data_is_standin: bool,
+    edition: str,
+    gate: Sequence[Checked] = (),
+    confidence: float = CONFIDENCE[1],
+    overlap: float = 0.0,
+) -> Verdict:
+    """The verdict on one claim; see `decide_all` for the arguments.
+
+    Raises:
+        UserError: the claim is badly configured, or the evidence does not fit it.
+    """
+    _check(claim)
+    gate = () if data_is_standin else tuple(gate)
+    if edition not in claim["editions"]:
+        where = ", ".join(claim["editions"]) or "none"
+        evidence = Evidence(reason=f"editions that test it: {where}")
+    if evidence is None:
+        raise UserError(f"claim {claim['id']}: no evidence was measured, though its editions name {edition}")
+    judge = _Judge(claim, data_is_standin, edition, gate, confidence, overlap)
+    outcomes = tuple(judge.outcome(name, one) for name, one in (evidence.readings or {"": evidence}).items())
+    words = {outcome.word for outcome in outcomes}
+    measured = [data for one in (evidence, *evidence.readings.values()) for data in one.data]
+    others = [name for name in dict.fromkeys(measured) if name not in claim.get("data", measured)]
+    tested = claim["kind"] in TESTED and not data_is_standin
+    word = words.pop() if len(words) == 1 else DEPENDS
+    return Verdict(claim, word, outcomes, gate, edition, data_is_standin, " and ".join(others) if tested else "")
 
 
 def _check(claim: Claim) -> None:
-    missing = [key for key in ("id", "claim", "kind", "source", "editions") if key not in claim]
+    missing = [key for key in ("id", "claim", "role", "kind", "source", "editions") if key not in claim]
     if missing:
         raise UserError(f"claim {claim.get('id', '?')}: missing {', '.join(missing)}")
-    if claim["kind"] not in TESTED + COMPARED:
-        allowed = ", ".join(COMPARED + TESTED)
-        raise UserError(f"claim {claim['id']}: unknown kind {claim['kind']!r}; allowed are {allowed}")
-    if claim["source"] not in SOURCES:
-        raise UserError(f"claim {claim['id']}: unknown source {claim['source']!r}; allowed are {', '.join(SOURCES)}")
-    if claim["kind"] in ("not-worse", "ratio") and not (claim.get("margin") or 0) > 0:
+    for key, allowed in (("kind", COMPARED + TESTED), ("source", SOURCES), ("role", ROLES)):
+        if claim[key] not in allowed:
+            raise UserError(f"claim {claim['id']}: unknown {key} {claim[key]!r}; allowed are {', '.join(allowed)}")
+    if claim["kind"] in ("not-worse", "within", "ratio") and not (claim.get("margin") or 0) > 0:
         raise UserError(f"claim {claim['id']}: kind {claim['kind']} needs a margin above 0")
 
 
-def _not_testable(claim: Claim, reason: str, data_is_standin: bool, edition: str) -> Verdict:
-    return Verdict(claim, NOT_TESTABLE, NOT_TESTABLE, data_is_standin, edition, reason=reason)
-
-
-# Kinds that an interval decides
-
-
 @dataclass(frozen=True)
-class _Tested:
-    """A cell of a tested claim, measured against its boundary."""
+class _Judge:
+    """A claim, and on what it is decided."""
 
-    label: str
-    interval: Interval
-    boundary: float
-    claimed: bool
+    claim: Claim
+    data_is_standin: bool
+    edition: str
+    gate: tuple[Checked, ...]
+    confidence: float
+    overlap: float
 
-    def record(self) -> dict[str, Any]:
-        interval = self.interval
+    def outcome(self, reading: str, evidence: Evidence) -> Outcome:
+        if evidence.reason:
+            return Outcome(reading, NOT_TESTABLE, evidence.reason)
+        if not evidence.cells:
+            raise self.error("evidence has neither cells nor a reason why it cannot be tested")
+        if self.claim["kind"] in TESTED:
+            return self.by_interval(reading, evidence)
+        if self.claim["kind"] == "value" and evidence.trained and (self.data_is_standin or self.edition != "full"):
+            reason = "a trained value is compared with the published one only at full, on the real data"
+            return Outcome(reading, NOT_TESTABLE, reason)
+        if self.claim["kind"] == "value" and self.claim["source"] not in RECOVERED:
+            return Outcome(reading, NOT_TESTABLE, "the published value was not recovered")
+        return self.by_comparison(reading, evidence)
+
+    def error(self, text: str, cell: str = "") -> UserError:
+        return UserError(f"claim {self.claim['id']}{f', cell {cell!r}' if cell else ''}: {text}")
+
+    # Kinds that an interval decides
+
+    def by_interval(self, reading: str, evidence: Evidence) -> Outcome:
+        cells = [self.measured(cell) for cell in evidence.cells]
+        counting = [cell for cell in evidence.cells if isinstance(cell, Paired | Groups) and not cell.left_out]
+        if not counting:
+            reason = f"every cell is {cells[0]['left_out']}"
+            return Outcome(reading, TOO_SMALL, reason, evidence.unit, confidence=self.confidence, cells=tuple(cells))
+        interval, better = self.effect(counting), counting[0].better
+        decimals = _decimals(interval)
+        found = Outcome(
+            reading,
+            word="",
+            unit=evidence.unit,
+            interval=interval,
+            confidence=self.confidence,
+            decimals=decimals,
+            boundary=self.boundary(better),
+            better=better,
+            cells=tuple(cells),
+            size=self.size(interval, decimals),
+        )
+        if interval.n < SEEDS_FOR_A_WORD:
+            return replace(found, word=TOO_FEW, reason=f"n = {interval.n}; {SEEDS_FOR_A_WORD} are needed")
+        if interval.error == 0:
+            return replace(found, word=_without_spread(counting, evidence.bounds), reason="no spread between seeds")
+        found = replace(found, detectable=detectable(interval, confidence=self.confidence))
+        if failed := [check for check in worst_of(self.gate) if check.lacking]:
+            return replace(found, word=TOO_SMALL, reason="; ".join(f"{one.what}: {one.printed}" for one in failed))
+        low, high = (_as_printed(end, decimals) for end in (interval.low, interval.high))
+        word = word_of(self.claim["kind"], low, high, found.boundary, better)
+        if self.data_is_standin:
+            least, most = evidence.bounds or (-math.inf, math.inf)
+            word = TOO_NOISY if high - low > most - least else ON_STANDIN[word]
+        return replace(found, word=word)
+
+    def boundary(self, better: str) -> float:
+        margin = float(self.claim.get("margin") or 0)
+        if self.claim["kind"] == "ratio":
+            return margin
+        return {"not-worse": -margin if better == "higher" else margin, "within": margin}.get(self.claim["kind"], 0.0)
+
+    def measured(self, cell: Cell) -> dict[str, Any]:
+        """The cell by itself: its values, and on which side of the boundary they lie."""
+        if isinstance(cell, Check):
+            raise self.error(
+                f"kind {self.claim['kind']} needs the values of each seed, not a pair of numbers", cell.label
+            )
+        if cell.better not in ("higher", "lower"):
+            raise self.error(f"better is {cell.better!r}; allowed are higher, lower", cell.label)
+        boundary, interval = self.boundary(cell.better), self.effect([cell])
+        beyond = interval.estimate > boundary if cell.better == "higher" else interval.estimate < boundary
+        ends = _ends(interval)
         return {
-            "label": self.label,
+            "label": cell.label,
+            "seeds": {} if isinstance(cell, Groups) else self.by_seed([cell]),
             "estimate": interval.estimate,
-            "low": _ends(interval)[0],
-            "high": _ends(interval)[1],
+            "low": ends[0],
+            "high": ends[1],
             "n": interval.n,
-            "p": interval.p if interval.n > 1 else None,
-            "on_claimed_side": self.claimed,
+            "on_claimed_side": abs(interval.estimate) < boundary if self.claim["kind"] == "within" else beyond,
+            "left_out": cell.left_out,
+            "costs": {} if isinstance(cell, Groups) else dict(cell.costs),
         }
 
+    def effect(self, cells: Sequence[Cell]) -> Interval:
+        """The mean over the cells, with its interval over seeds (or, of independent groups, Welch's)."""
+        if groups := [cell for cell in cells if isinstance(cell, Groups)]:
+            if self.claim["kind"] != "direction" or len(groups) < len(cells):
+                raise self.error(f"groups can decide a direction, not {self.claim['kind']}", groups[0].label)
+            sides = [(self.finite(cell.ours, cell), self.finite(cell.other, cell)) for cell in groups]
+            return pooled([welch_interval(*two) for two in sides], confidence=self.confidence)
+        by_seed = self.by_seed(cells)
+        if not by_seed:
+            raise self.error("no seed has a value in all of its cells")
+        values = list(by_seed.values())
+        if self.claim["kind"] != "ratio":
+            return mean_interval(values, confidence=self.confidence, overlap=self.overlap, scale=_largest(cells))
+        logs = mean_interval([math.log(value) for value in values], confidence=self.confidence, overlap=self.overlap)
+        ends = (math.exp(logs.estimate), math.exp(logs.low), math.exp(min(logs.high, 700)))
+        return Interval(*ends, logs.n, logs.error, logs.freedom)
 
-def _decide_by_interval(claim: Claim, evidence: Evidence, data_is_standin: bool, edition: str) -> Verdict:
-    kind = claim["kind"]
-    cells = [_measure(claim, cell) for cell in evidence.cells]
-    deciding, p = _all_must_hold(cells)
-    n = min(cell.interval.n for cell in cells)
-    low, high = _ends(deciding.interval)
-    enough = n >= (SEEDS_FOR_A_PIPELINE_CHECK if data_is_standin else SEEDS_FOR_A_VERDICT)
-    word = _word(kind, p, deciding.claimed, data_is_standin) if enough else TOO_SMALL
-    return Verdict(
-        claim=claim,
-        word=word,
-        holm=word,
-        data_is_standin=data_is_standin,
-        edition=edition,
-        unit=evidence.unit,
-        estimate=deciding.interval.estimate,
-        low=low,
-        high=high,
-        n=n,
-        p=p if enough else None,
-        p_holm=p if enough else None,
-        on_claimed_side=deciding.claimed,
-        boundary=deciding.boundary,
-        deciding=deciding.record(),
-        cells=tuple(cell.record() for cell in cells),
-    )
+    def by_seed(self, cells: Sequence[Cell]) -> dict[int, float]:
+        """The effect of each seed that all cells have: its mean over them (of ratios the geometric mean)."""
+        pairs = [cell for cell in cells if isinstance(cell, Paired)]
+        of_both = [set(cell.ours) if cell.other is None else set(cell.ours) & set(cell.other) for cell in pairs]
+        return {seed: self.of_seed(pairs, seed) for seed in sorted(set.intersection(*of_both))}
 
+    def of_seed(self, cells: Sequence[Paired], seed: int) -> float:
+        ratio, effects = self.claim["kind"] == "ratio", []
+        for cell in cells:
+            ours, other = cell.ours[seed], (float(ratio) if cell.other is None else cell.other[seed])
+            self.finite([ours, other], cell)
+            if ratio and min(ours, other) <= 0:
+                raise self.error("a ratio needs positive values", cell.label)
+            effects.append(math.log(ours / other) if ratio else ours - other)
+        return math.exp(mean(effects)) if ratio else mean(effects)
 
-def _measure(claim: Claim, cell: Cell) -> _Tested:
-    """The cell's interval and on which side of the claim's boundary it lies."""
-    where = f"claim {claim['id']}, cell {cell.label!r}"
-    if isinstance(cell, Check):
-        raise UserError(f"{where}: kind {claim['kind']} needs the values of each seed, not a pair of numbers")
-    if cell.better not in ("higher", "lower"):
-        raise UserError(f"{where}: better is {cell.better!r}; allowed are higher, lower")
-    sign = 1 if cell.better == "higher" else -1
-    margin = float(claim.get("margin") or 0)
-    boundary = {"not-worse": -sign * margin, "ratio": margin}.get(claim["kind"], 0.0)
-    try:
-        interval = _interval(claim["kind"], cell, boundary)
-    except ValueError as error:
-        raise UserError(f"{where}: {error}") from None
-    return _Tested(cell.label, interval, boundary, sign * (interval.estimate - boundary) > 0)
+    def finite(self, values: Sequence[float], cell: Cell) -> Sequence[float]:
+        if not all(map(math.isfinite, values)):
+            raise self.error(f"a value is not finite: {', '.join(f'{value:g}' for value in values)}", cell.label)
+        return values
 
+    def size(self, interval: Interval, decimals: int) -> str:
+        effect = self.claim.get("effect")
+        if effect is None or interval.n < 2 or self.claim["source"] not in RECOVERED or self.data_is_standin:
+            return ""
+        ends = effect if isinstance(effect, list) else [effect, effect]
+        return size_of(*(_as_printed(end, decimals) for end in (interval.low, interval.high)), *ends)
 
-def _interval(kind: str, cell: Paired | Groups, boundary: float) -> Interval:
-    if isinstance(cell, Groups):
-        if kind != "direction":
-            raise ValueError(f"groups can decide a direction, not {kind}")
-        return permutation_test(_finite(cell.ours), _finite(cell.other))
-    if cell.other is not None and set(cell.ours) != set(cell.other):
-        unpaired = ", ".join(str(seed) for seed in sorted(set(cell.ours) ^ set(cell.other)))
-        raise ValueError(f"seeds without a partner: {unpaired}")
-    seeds = sorted(cell.ours)
-    ours = _finite([cell.ours[seed] for seed in seeds])
-    other = None if cell.other is None else _finite([cell.other[seed] for seed in seeds])
-    if kind == "ratio":
-        return ratio_interval(ours, other, null=boundary)
-    if other is None:
-        return mean_interval(ours, null=boundary)
-    return paired_difference(ours, other, null=boundary)
+    # Kinds that a comparison of two numbers decides
 
+    def by_comparison(self, reading: str, evidence: Evidence) -> Outcome:
+        cells = [self.compared(cell) for cell in evidence.cells]
+        failed = [cell for cell in cells if not cell["holds"]]
+        worst = worst_cell(cells)
+        if self.claim["kind"] == "exact":
+            word = "fails" if failed else "holds"
+        else:
+            word = f"off by {worst['difference']:+.4g}" if failed else "reproduced"
+        return Outcome(reading, word, unit=evidence.unit, cells=tuple(cells))
 
-def _finite(values: Sequence[float]) -> Sequence[float]:
-    if not all(map(math.isfinite, values)):
-        raise ValueError(f"a value is not finite: {', '.join(f'{value:g}' for value in values)}")
-    return values
+    def compared(self, cell: Cell) -> dict[str, Any]:
+        if not isinstance(cell, Check):
+            raise self.error(f"kind {self.claim['kind']} needs a pair of numbers", cell.label)
+        if not (math.isfinite(cell.measured) and math.isfinite(cell.expected)):
+            raise self.error(f"{cell.measured:g} against {cell.expected:g}", cell.label)
+        tolerance = cell.tolerance if cell.tolerance is not None else float(self.claim.get("margin") or 0)
+        difference = cell.measured - cell.expected
+        return asdict(cell) | {"tolerance": tolerance, "difference": difference, "holds": abs(difference) <= tolerance}
 
 
-def _all_must_hold(cells: Sequence[_Tested]) -> tuple[_Tested, float]:
-    """The cell that decides "all cells hold", and the p-value of that decision (see the module's docstring)."""
-    against = [cell for cell in cells if not cell.claimed]
-    if against:
-        worst = min(against, key=lambda cell: cell.interval.p)
-        return worst, min(1.0, len(cells) * worst.interval.p)
-    weakest = max(cells, key=lambda cell: cell.interval.p)
-    return weakest, weakest.interval.p
+def worst_cell(cells: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of compared numbers the one that is farthest from holding."""
+    return max(cells, key=lambda cell: (not cell["holds"], abs(cell["difference"]) - cell["tolerance"]))
 
 
-def _word(kind: str, p: float, claimed: bool, data_is_standin: bool) -> str:
-    decided = p < ALPHA
-    if data_is_standin:
-        return "shows" if decided and claimed else "does not show"
-    if decided and claimed:
+# The rule, on printed numbers
+
+
+def word_of(kind: str, low: float, high: float, boundary: float, better: str) -> str:
+    """The word for an interval, by its ends as they are printed; an end on the boundary is on neither side."""
+    if kind == "within":
+        inside, outside = -boundary < low and high < boundary, low > boundary or high < -boundary
+    else:
+        above, below = low > boundary, high < boundary
+        inside, outside = (above, below) if better == "higher" else (below, above)
+    if inside:
         return "supported"
-    return "contradicted" if decided and kind != "exists" else "not resolved"
+    return "contradicted" if outside and kind != "exists" else "open"
 
 
-def _corrected(verdict: Verdict, p_holm: float, family: int) -> Verdict:
-    word = _word(verdict.claim["kind"], p_holm, bool(verdict.on_claimed_side), verdict.data_is_standin)
-    return replace(verdict, holm=word, p_holm=p_holm, family=family)
+def size_of(low: float, high: float, least: float, most: float) -> str:
+    """How an interval lies to the published effect, which is one number or from least to most."""
+    if low <= most and least <= high:
+        return "as published"
+    if least > 0 > high or most < 0 < low:
+        return "other sign"
+    return "above published" if low > most else "below published"
+
+
+def _without_spread(cells: Sequence[Cell], bounds: tuple[float, float] | None) -> str:
+    """Why all seeds are alike: all values are the least or the largest that there can be, or they have to be so."""
+    values = {value for cell in cells if isinstance(cell, Paired)
+              for side in (cell.ours, cell.other or {}) for value in side.values()}  # fmt: skip
+    if bounds is not None and len(values) == 1:
+        return {bounds[0]: "floor", bounds[1]: "ceiling"}.get(values.pop(), NO_TEST[0])
+    return NO_TEST[0]
+
+
+def _decimals(interval: Interval) -> int:
+    """Two significant digits of half the interval, and at least two decimals."""
+    half = (interval.high - interval.low) / 2
+    scale = half if 0 < half < math.inf else abs(interval.estimate)
+    return 2 if scale == 0 else min(6, max(2, 1 - math.floor(math.log10(scale))))
+
+
+def _as_printed(value: float, decimals: int) -> float:
+    return float(f"{value:.{decimals}f}")
+
+
+def _largest(cells: Sequence[Cell]) -> float:
+    """Size of the numbers that differences were taken of."""
+    return max(abs(value) for cell in cells if isinstance(cell, Paired)
+               for side in (cell.ours, cell.other or {}) for value in side.values())  # fmt: skip
 
 
 def _ends(interval: Interval) -> tuple[float, float] | tuple[None, None]:
-    """Low and high end; two None for one value and for permutation tests, which have no interval."""
-    return (interval.low, interval.high) if math.isfinite(interval.high) else (None, None)
-
-
-# Kinds that a comparison of two numbers decides
-
-
-def _decide_by_comparison(claim: Claim, evidence: Evidence, data_is_standin: bool, edition: str) -> Verdict:
-    cells = [_compare(claim, cell) for cell in evidence.cells]
-    failed = [cell for cell in cells if not cell["holds"]]
-    worst = max(cells, key=lambda cell: (not cell["holds"], abs(cell["difference"]) - cell["tolerance"]))
-    if claim["kind"] == "exact":
-        word = "fails" if failed else "holds"
-    else:
-        word = f"off by {worst['difference']:+.4g}" if failed else "reproduced"
-    counted = [cell["n"] for cell in cells if cell["n"] is not None]
-    return Verdict(
-        claim=claim,
-        word=word,
-        holm=word,
-        data_is_standin=data_is_standin,
-        edition=edition,
-        unit=evidence.unit,
-        estimate=worst["measured"],
-        n=min(counted) if counted else None,
-        deciding=worst,
-        cells=tuple(cells),
-    )
-
-
-def _compare(claim: Claim, cell: Cell) -> dict[str, Any]:
-    if not isinstance(cell, Check):
-        raise UserError(f"claim {claim['id']}, cell {cell.label!r}: kind {claim['kind']} needs a pair of numbers")
-    if not (math.isfinite(cell.measured) and math.isfinite(cell.expected)):
-        raise UserError(f"claim {claim['id']}, cell {cell.label!r}: {cell.measured:g} against {cell.expected:g}")
-    tolerance = cell.tolerance if cell.tolerance is not None else float(claim.get("margin") or 0)
-    difference = cell.measured - cell.expected
-    return asdict(cell) | {"tolerance": tolerance, "difference": difference, "holds": abs(difference) <= tolerance}
+    """Low and high end; two None for one value, which has no interval."""
+    return (interval.low, interval.high) if interval.n > 1 else (None, None)

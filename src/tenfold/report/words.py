@@ -1,29 +1,40 @@
-"""A verdict in words: the sentence, the printed numbers, one line for the eye, and its record in ``claims.json``."""
+"""A verdict in words: the printed numbers, the sentence, one line for the eye, and its record in ``claims.json``."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Job
-from tenfold.report.evidence import Evidence
+from tenfold.report.evidence import Evidence, NetArms
 from tenfold.report.face import RECOVERED, Face, published_text
+from tenfold.report.gate import Checked, gate_of, worst_of
 from tenfold.report.verdict import (
-    ALPHA,
-    SEEDS_FOR_A_PIPELINE_CHECK,
-    SEEDS_FOR_A_VERDICT,
-    TESTED,
+    COMPARED,
+    NOT_TESTABLE,
+    ON_STANDIN,
+    TOO_SMALL,
+    Outcome,
     Verdict,
-    decide_family,
+    decide_all,
+    worst_cell,
 )
 
-FORMAT = 1
+FORMAT = 2
 
 
-def conclude(cfg: Cfg, job: Job, path: Path, *, paper: str, face: Face, evidence: Mapping[str, Evidence]) -> None:
+def conclude(
+    cfg: Cfg,
+    job: Job,
+    path: Path,
+    *,
+    paper: str,
+    face: Face,
+    evidence: Mapping[str, Evidence],
+    nets: Sequence[NetArms] = (),
+) -> None:
     """Decides all claims of a paper, writes ``claims.json`` and says each verdict; the end of a paper's ``claims``.
 
     Args:
@@ -33,40 +44,62 @@ def conclude(cfg: Cfg, job: Job, path: Path, *, paper: str, face: Face, evidence
         paper: the paper's slug.
         face: what the verdicts rest on.
         evidence: claim id -> what was measured for it.
+        nets: where arms were compared; the gates are held against them.
     """
-    verdicts = decide_family(cfg["claims"], evidence, data_is_standin=face.data.is_standin, edition=cfg["edition"])
+    verdicts = decide_all(
+        cfg["claims"],
+        evidence,
+        data_is_standin=face.data.is_standin,
+        edition=cfg["edition"],
+        gates={} if face.data.is_standin else gates_of(cfg["claims"], evidence, nets),
+        overlap=cfg.get("overlap", 0.0),
+    )
     write_claims(path, paper=paper, face=face, verdicts=verdicts)
     for line in verdict_lines(verdicts):
         job.say(line)
 
 
+def gates_of(
+    claims: Sequence[Mapping[str, Any]], evidence: Mapping[str, Evidence], nets: Sequence[NetArms]
+) -> dict[str, tuple[Checked, ...]]:
+    """The checks of each claim's gate, at the nets that the claim was measured in."""
+    found = {}
+    for claim in claims:
+        measured = evidence.get(claim["id"])
+        if "gate" in claim and measured is not None and not measured.reason:
+            parts = list(measured.readings.values()) or [measured]
+            used = {net for part in parts for net in part.nets}
+            found[claim["id"]] = gate_of(claim["id"], claim["gate"], [net for net in nets if net.label in used])
+    return found
+
+
 def write_claims(path: Path, *, paper: str, face: Face, verdicts: Sequence[Verdict]) -> None:
     """Writes ``claims.json`` (schema: ``workflow/schemas/claims.schema.yaml``), whole or not at all."""
-    write_json(
-        path,
-        {
-            "format": FORMAT,
-            "paper": paper,
-            "face": face.as_dict(),
-            "claims": [_record(verdict) for verdict in verdicts],
-        },
-    )
+    claims = [_record(verdict) for verdict in verdicts]
+    write_json(path, {"format": FORMAT, "paper": paper, "face": face.as_dict(), "claims": claims})
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts for the eye: fixed columns, one line a claim, a heading first."""
-    heading = ("claim", "kind", "verdict (Holm)", "uncorrected", "ours", "95 % interval", "n", "what is claimed")
-    rows = [heading]
+    """The verdicts for the eye: fixed columns, a line for each claim (and reading), a heading first."""
+    rows = [("claim", "role", "verdict", "ours", "claimed", "n", "what is claimed")]
     for verdict in verdicts:
-        if verdict.is_pipeline_check:
-            words = (f"pipeline check: {verdict.word}", "")
-        else:
-            words = (verdict.holm, "" if verdict.p is None else verdict.word)
-        n = "-" if verdict.n is None else str(verdict.n)
+        said = f"pipeline check: {word(verdict)}" if verdict.is_pipeline_check else word(verdict)
         claim = verdict.claim
-        rows.append((claim["id"], claim["kind"], *words, ours(verdict), interval(verdict), n, claim["claim"]))
+        for outcome in verdict.outcomes:
+            n = "-" if outcome.n is None else str(outcome.n)
+            name = f"{claim['id']} {outcome.reading}".strip()
+            what = (claim["role"], said, ours(verdict, outcome), claimed(verdict, outcome), n, claim["claim"])
+            rows.append((name, *what))
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines in fixed columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+KEPT = ("reason", "plus", "caveat", "next")  # of a claim, as it is configured; what a page shows
 
 
 def _record(verdict: Verdict) -> dict[str, Any]:
@@ -74,57 +107,113 @@ def _record(verdict: Verdict) -> dict[str, Any]:
     claim, check = verdict.claim, verdict.is_pipeline_check
     recovered = claim["source"] in RECOVERED
     return {
-        "id": claim["id"],
-        "claim": claim["claim"],
-        "kind": claim["kind"],
+        **{key: claim[key] for key in ("id", "claim", "role", "kind", "source")},
+        "short": claim.get("short", ""),
         "published": claim.get("published") if recovered else None,
-        "source": claim["source"],
+        "effect": claim.get("effect") if recovered else None,
         "margin": claim.get("margin"),
-        "verdict": None if check else verdict.holm,
-        "uncorrected": None if check else verdict.word,
+        **{key: claim.get(key, "") for key in KEPT},
+        "verdict": None if check else verdict.word,
         "pipeline_check": verdict.word if check else None,
-        "estimate": verdict.estimate,
-        "low": verdict.low,
-        "high": verdict.high,
-        "unit": verdict.unit,
-        "n": verdict.n,
-        "p": verdict.p,
-        "p_holm": verdict.p_holm,
-        "printed": {
-            "published": published_text(claim.get("published"), claim["source"], ".10g"),
-            "ours": ours(verdict),
-            "interval": interval(verdict),
+        "other_data": verdict.other_data,
+        "gate": {
+            "passes": not verdict.failed if verdict.gate else None,
+            "checks": [one.record() for one in verdict.gate],
         },
+        "readings": [_reading(verdict, outcome) for outcome in verdict.outcomes],
+        "printed": {"published": published(claim), "gate": gate(verdict), "word": word(verdict)},
         "sentence": sentence(verdict),
-        "cells": list(verdict.cells),
+    }
+
+
+def _reading(verdict: Verdict, outcome: Outcome) -> dict[str, Any]:
+    interval = outcome.interval
+    has_ends = interval is not None and interval.n > 1
+    return {
+        "reading": outcome.reading,
+        "word": outcome.word,
+        "reason": outcome.reason,
+        "unit": outcome.unit,
+        "estimate": None if interval is None else interval.estimate,
+        "low": interval.low if interval is not None and has_ends else None,
+        "high": interval.high if interval is not None and has_ends else None,
+        "confidence": outcome.confidence,
+        "n": outcome.n,
+        "boundary": outcome.boundary,
+        "better": outcome.better,
+        "size": outcome.size,
+        "detectable": outcome.detectable,
+        "cells": list(outcome.cells),
+        "printed": {
+            "ours": ours(verdict, outcome),
+            "claimed": claimed(verdict, outcome),
+            "cells": cells(outcome),
+            "size": outcome.size or "-",
+            "detectable": "-" if outcome.detectable is None else f"{outcome.detectable:.{outcome.decimals}f}",
+        },
     }
 
 
 # Numbers as printed
 
 
-def ours(verdict: Verdict) -> str:
-    """The estimate as printed."""
-    if verdict.estimate is None:
+def word(verdict: Verdict) -> str:
+    """The word with what belongs to it: the gate's failing checks, the count of "in every", data of others."""
+    said = verdict.word
+    if said == TOO_SMALL and verdict.failed:
+        said += f" ({', '.join(check.letter for check in verdict.failed)})"
+    elif verdict.claim.get("every") and len(verdict.outcomes) == 1 and said in (*ON_STANDIN, *ON_STANDIN.values()):
+        said += f" in {cells(verdict.outcomes[0])}"
+    if verdict.other_data and verdict.word != NOT_TESTABLE:
+        said += f" on {verdict.other_data} (paper: {' and '.join(verdict.claim['data'])})"
+    return said
+
+
+def published(claim: Mapping[str, Any]) -> str:
+    """The published effect as printed, in the unit and with the sign of ours; else what else was published."""
+    if claim["source"] not in RECOVERED or claim.get("effect") is None:
+        return published_text(claim.get("published"), claim["source"], ".10g")
+    ends = claim["effect"] if isinstance(claim["effect"], list) else [claim["effect"]]
+    return " to ".join(f"{end:.10g}" if claim["kind"] == "ratio" else f"{end:+.10g}" for end in ends)
+
+
+def ours(verdict: Verdict, outcome: Outcome) -> str:
+    """The effect with its interval as printed, or how many numbers hold."""
+    if verdict.claim["kind"] in COMPARED and outcome.cells:
+        first = outcome.cells[0]
+        return f"{cells(outcome)} hold" if len(outcome.cells) > 1 else f"{first['measured']:.10g}"
+    if outcome.interval is None:
         return "-"
-    if verdict.claim["kind"] in TESTED:
-        return f"{_number(verdict, verdict.estimate)} {verdict.unit}".strip()
-    held = sum(cell["holds"] for cell in verdict.cells)
-    return f"{held} of {len(verdict.cells)} hold" if len(verdict.cells) > 1 else f"{verdict.estimate:.10g}"
+    interval, said = outcome.interval, number(verdict, outcome, outcome.interval.estimate)
+    if interval.n > 1:
+        said += f" [{number(verdict, outcome, interval.low)}, {number(verdict, outcome, interval.high)}]"
+    return f"{said} {outcome.unit}".strip()
 
 
-def interval(verdict: Verdict) -> str:
-    """The interval as printed."""
-    if verdict.low is None or verdict.high is None:
+def number(verdict: Verdict, outcome: Outcome, value: float) -> str:
+    """A ratio as it is, a difference with its sign."""
+    sign = "" if verdict.claim["kind"] == "ratio" else "+"
+    return f"{value:{sign}.{outcome.decimals}f}"
+
+
+def claimed(verdict: Verdict, outcome: Outcome) -> str:
+    """The side of the boundary that the claim sees the effect on."""
+    if outcome.interval is None:
         return "-"
-    return f"[{_number(verdict, verdict.low)}, {_number(verdict, verdict.high)}]"
+    if verdict.claim["kind"] == "within":
+        return f"within ±{outcome.boundary:g}"
+    return f"{'>' if outcome.better == 'higher' else '<'} {outcome.boundary:g}"
 
 
-def _number(verdict: Verdict, value: float) -> str:
-    """A ratio as it is, a difference with its sign; two significant digits of the largest of estimate and ends."""
-    largest = max(abs(end) for end in (verdict.estimate, verdict.low, verdict.high) if end is not None)
-    decimals = 2 if largest == 0 else min(6, max(2, 1 - math.floor(math.log10(largest))))
-    return f"{value:.{decimals}f}" if verdict.claim["kind"] == "ratio" else f"{value:+.{decimals}f}"
+def cells(outcome: Outcome) -> str:
+    """How many cells lie on the claimed side: ``5 of 6``."""
+    counted, count = outcome.counted
+    return f"{counted} of {count}" if count else "-"
+
+
+def gate(verdict: Verdict) -> str:
+    """The worst of each of the gate's checks, as printed."""
+    return ", ".join(check.printed for check in worst_of(verdict.gate)) or "-"
 
 
 # Sentences
@@ -132,55 +221,41 @@ def _number(verdict: Verdict, value: float) -> str:
 
 def sentence(verdict: Verdict) -> str:
     """The outcome in plain English."""
-    if verdict.reason:
-        return f"Not testable here: {verdict.reason}."
-    if verdict.claim["kind"] not in TESTED:
-        return _compared(verdict)
-    said = f"{_measured(verdict)}: {_side(verdict)}."
-    if verdict.holm != verdict.word:
-        said += f" Corrected for {verdict.family} tested claims (Holm, p = {verdict.p_holm:.2g}) it is: {verdict.holm}."
-    return said
+    said = [_of_reading(verdict, outcome) for outcome in verdict.outcomes]
+    if len(said) > 1:
+        readings = (outcome.reading for outcome in verdict.outcomes)
+        said = [f"Read as {name}: {text}" for name, text in zip(readings, said, strict=True)]
+    return " ".join(said)
 
 
-def _measured(verdict: Verdict) -> str:
-    """What the deciding cell measures, with its interval."""
-    assert verdict.estimate is not None
-    what = {"ratio": "the ratio", "exists": "the difference of the one chosen on validation data"}
-    estimate = _number(verdict, verdict.estimate)
-    subject = f"{what.get(verdict.claim['kind'], 'the difference')} is {estimate} {verdict.unit}".rstrip()
-    if len(verdict.cells) > 1:
-        subject = (
-            f"of {len(verdict.cells)} cells, all of which must hold, {verdict.deciding['label']} decides: {subject}"
-        )
-    ends = ""
-    if verdict.low is not None and verdict.high is not None:
-        ends = f"95 % interval {_number(verdict, verdict.low)} to {_number(verdict, verdict.high)}, "
-    return f"{subject[0].upper()}{subject[1:]} ({ends}n = {verdict.deciding['n']})"
+def _of_reading(verdict: Verdict, outcome: Outcome) -> str:
+    if outcome.word == NOT_TESTABLE:
+        return f"Not testable here: {outcome.reason}."
+    if verdict.claim["kind"] in COMPARED:
+        return _compared(outcome)
+    if outcome.interval is None:
+        return f"Too small to say: {outcome.reason}."
+    of_cells = f"; {cells(outcome)} cells on the claimed side" if len(outcome.cells) > 1 else ""
+    share = f"{100 * outcome.confidence:g} % interval, n = {outcome.n}"
+    said = f"{ours(verdict, outcome)} ({share}), claimed {claimed(verdict, outcome)}{of_cells}: {outcome.word}"
+    if outcome.reason:
+        return f"{said} ({outcome.reason})."
+    if outcome.word == "open":
+        seen = f"{outcome.detectable:.{outcome.decimals}f} {outcome.unit}".strip()
+        said += f" (80 % power from {seen})"
+    return said + (f"; size: {outcome.size} ({published(verdict.claim)})." if outcome.size else ".")
 
 
-def _side(verdict: Verdict) -> str:
-    """On which side of the boundary the deciding cell lies."""
-    if verdict.p is None:
-        needed = SEEDS_FOR_A_PIPELINE_CHECK if verdict.data_is_standin else SEEDS_FOR_A_VERDICT
-        return f"too few seeds for a word; {needed} are needed"
-    boundary = "0" if verdict.boundary == 0 else _number(verdict, verdict.boundary)
-    if verdict.p >= ALPHA:
-        return f"on which side of {boundary} it lies is not resolved (p = {verdict.p:.2g})"
-    side = "claimed" if verdict.on_claimed_side else "other"
-    spread = ", with no spread between seeds" if verdict.low is not None and verdict.low == verdict.high else ""
-    return f"on the {side} side of {boundary} (p = {verdict.p:.2g}){spread}"
-
-
-def _compared(verdict: Verdict) -> str:
+def _compared(outcome: Outcome) -> str:
     """How many numbers are the expected ones."""
-    worst, cells = verdict.deciding, verdict.cells
-    failed = sum(not cell["holds"] for cell in cells)
+    worst, checked = worst_cell(outcome.cells), outcome.cells
+    failed = sum(not cell["holds"] for cell in checked)
     equal = "within the tolerance of" if worst["tolerance"] else "equal to"
     if failed:
         return (
-            f"{failed} of {len(cells)} numbers are not {equal} the expected ones; worst is {worst['label']}: "
+            f"{failed} of {len(checked)} numbers are not {equal} the expected ones; worst is {worst['label']}: "
             f"{worst['measured']:.10g}, expected {worst['expected']:.10g} (tolerance {worst['tolerance']:.4g})."
         )
-    if len(cells) == 1:
+    if len(checked) == 1:
         return f"{worst['measured']:.10g} is {equal} the expected {worst['expected']:.10g}."
-    return f"All {len(cells)} numbers are {equal} the expected ones."
+    return f"All {len(checked)} numbers are {equal} the expected ones."

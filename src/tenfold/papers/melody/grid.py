@@ -224,4 +224,4 @@ def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     config.check_evidence(
         edition.slug, [("models", variant) for settings in editions for variant in settings["variants"]]
     )
-    return {**report(edition, wildcards), "claims": edition.claims}
+    return {**report(edition, wildcards), **edition.judged}

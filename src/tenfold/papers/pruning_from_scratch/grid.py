@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from tenfold import config
-from tenfold.workflow import Cfg, Edition, Wildcards, prepared, seeds_of, seeds_wildcard, showing
+from tenfold.workflow import Cfg, Edition, Wildcards, beside, prepared, seeds_of, seeds_wildcard, showing
 
 RANDOM_INIT = "random-init"
 ORIGIN = {"pruned": RANDOM_INIT, "scratch-b": RANDOM_INIT, "uniform": "uniform", "random": "random", "chosen": "chosen"}
@@ -170,8 +170,14 @@ def _courses(edition: Edition) -> list[tuple[Cfg, str]]:
     return files
 
 
+def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """How the training of all arms went."""
+    return beside(metrics(edition, _wildcards))
+
+
 RESULTS = {
     "arms": metrics,
+    "histories": histories,
     "structures": structures,
     "searches": searches,
     "search_times": search_times,
@@ -319,4 +325,4 @@ def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     editions = config.paper(edition.slug).editions.values()
     known = [(net, kind) for settings in editions for net, of in settings["nets"].items() for kind in of["arms"]]
     config.check_evidence(edition.slug, known)
-    return {**report(edition, wildcards), "claims": edition.claims}
+    return {**report(edition, wildcards), **edition.judged}

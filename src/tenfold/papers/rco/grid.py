@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenfold import config
-from tenfold.workflow import Cfg, Edition, Wildcards, seeds_of, showing
+from tenfold.workflow import Cfg, Edition, Wildcards, beside, seeds_of, showing
 
 # What claims call the arms that differ from edition to edition: of most anchors ({}), and their controls.
 MOST = {"eei-most": "eei-{}", "kd-most": "kd-{}x", "hint-eei-most": "hint-eei-{}", "hint-most": "hint-{}x",
@@ -144,8 +144,14 @@ def faces(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return [f"{edition.runs}/faces/{seeds}.json" for seeds in edition.seed_groups]
 
 
+def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """How the training of all arms went."""
+    return beside(metrics(edition, _wildcards))
+
+
 RESULTS = {
     "arms": metrics,
+    "histories": histories,
     "searches": searches,
     "teachers": teachers,
     "noise": noise,
@@ -281,4 +287,4 @@ def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
         for value in values
     ]
     config.check_evidence(edition.slug, [*known, *(("", alias) for alias in MOST)])
-    return {**report(edition, wildcards), "claims": edition.claims}
+    return {**report(edition, wildcards), **edition.judged}

@@ -11,7 +11,7 @@ from typing import Any
 
 from tenfold import config
 from tenfold.errors import UserError
-from tenfold.workflow import FIGURE_FORMS, Cfg, Edition, Wildcards, seeds_of, showing
+from tenfold.workflow import FIGURE_FORMS, Cfg, Edition, Wildcards, beside, seeds_of, showing
 
 MAPS = "figure-maps"  # shows test images; those of a stand-in may be shown to anyone
 EXAMINED = "sge"  # the arm whose features are looked at
@@ -93,7 +93,12 @@ def maps_weights(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return [f"{edition.runs}/weights/{net}/{EXAMINED}/{seeds}.safetensors"]
 
 
-RESULTS = {"arms": metrics, "statistics": statistics, "counted": "costs.json"}
+def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """How the training of all arms went."""
+    return beside(metrics(edition, _wildcards))
+
+
+RESULTS = {"arms": metrics, "histories": histories, "statistics": statistics, "counted": "costs.json"}
 
 # What each job's result depends on --------------------------------------------------------------------------------
 
@@ -178,4 +183,4 @@ def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     editions = config.paper(edition.slug).editions.values()
     known = [(net, arm) for settings in editions for net, of in settings["nets"].items() for arm in of["arms"]]
     config.check_evidence(edition.slug, known)
-    return {**report(edition, wildcards), "claims": edition.claims}
+    return {**report(edition, wildcards), **edition.judged}

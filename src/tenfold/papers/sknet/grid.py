@@ -15,7 +15,7 @@ from typing import Any
 
 from tenfold import config
 from tenfold.errors import UserError
-from tenfold.workflow import Cfg, Edition, Wildcards, prepared, seeds_of, showing
+from tenfold.workflow import Cfg, Edition, Wildcards, beside, prepared, seeds_of, showing
 
 SLUG = "sknet"
 
@@ -79,7 +79,12 @@ def sample_weights(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return [f"{edition.runs}/weights/{net}/{arm}/{of_net(edition, net).seed_groups[0]}.safetensors"]
 
 
-RESULTS = {"arms": metrics, "attention": attention, "counts": "counts.json"}
+def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """How the training of all arms went."""
+    return beside(metrics(edition, _wildcards))
+
+
+RESULTS = {"arms": metrics, "histories": histories, "attention": attention, "counts": "counts.json"}
 
 # What each job's result depends on ----------------------------------------------------------------
 
@@ -189,4 +194,4 @@ def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     editions = config.paper(SLUG).editions.values()
     known = [(net, arm) for settings in editions for net, own in settings["nets"].items() for arm in own["arms"]]
     config.check_evidence(SLUG, known)
-    return {**report(edition, wildcards), "claims": edition.claims}
+    return {**report(edition, wildcards), **edition.judged}

@@ -195,4 +195,4 @@ def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     editions = config.paper(edition.slug).editions.values()
     known = [(net, arm) for settings in editions for net, of in settings["nets"].items() for arm in of["arms"]]
     config.check_evidence(edition.slug, known)
-    return {**report(edition, wildcards), "claims": edition.claims}
+    return {**report(edition, wildcards), **edition.judged}

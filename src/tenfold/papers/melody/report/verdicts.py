@@ -39,7 +39,7 @@ def claims(cfg: Cfg, job: Job, *, models: Inputs, measures: Inputs, claims: Outp
         "M8": stops_later(trained, ("2L", "3L"), "1L"),
     }
     evidence = gather(cfg, [all_models], title=title_of, special=special)
-    conclude(cfg, job, claims, paper="melody", face=face_of(cfg, trained), evidence=evidence)
+    conclude(cfg, job, claims, paper="melody", face=face_of(cfg, trained), evidence=evidence, nets=[all_models])
 
 
 def missing(*variants: str) -> Evidence:

@@ -20,7 +20,7 @@ from tenfold.papers.rco.report.results import (
     read_teacher,
 )
 from tenfold.papers.rco.report.tables import strategy_arm
-from tenfold.report.arms import BySeed, face_of, minus
+from tenfold.report.arms import BySeed, add_histories, face_of, minus
 from tenfold.report.evidence import Evidence, NetArms, Paired, by_net, gather
 from tenfold.report.words import conclude
 
@@ -29,10 +29,19 @@ POINTS = "points"
 
 @stage
 def claims(
-    cfg: Cfg, job: Job, *, arms: Inputs, searches: Inputs, teachers: Inputs, noise: Inputs, claims: Output
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    histories: Inputs,
+    searches: Inputs,
+    teachers: Inputs,
+    noise: Inputs,
+    claims: Output,
 ) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     found, teacher, student = read_arms(cfg, arms, searches), read_teacher(teachers), main_student(cfg)
+    add_histories(found, histories, cfg["files"]["metrics"])
     most, last = most_anchors(found, student), cfg["teacher_epochs"]
     special = {
         "C1-early": beats_early(found, student),
@@ -43,8 +52,9 @@ def claims(
         "C8": more_robust(read_noise(cfg, noise), student, f"eei-{most}", f"kd-{most}x"),
         "C9-budget": beats_control(found, student, ("eei-2", "eei-3", "eei-4")),
     }
-    evidence = gather(cfg, [with_most(net) for net in by_net(found)], title=title_of, special=special)
-    conclude(cfg, job, claims, paper="rco", face=face_of(cfg, found), evidence=evidence)
+    nets = [with_most(net) for net in by_net(found)]
+    evidence = gather(cfg, nets, title=title_of, special=special)
+    conclude(cfg, job, claims, paper="rco", face=face_of(cfg, found), evidence=evidence, nets=nets)
 
 
 def with_most(net: NetArms) -> NetArms:

@@ -8,7 +8,7 @@ from typing import Any
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.papers.sge.report.results import NAMES, NETS, Statistics, group_arms, read_arms, read_statistics
-from tenfold.report.arms import Arms, face_of
+from tenfold.report.arms import Arms, add_histories, face_of
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
 
@@ -17,9 +17,12 @@ LAST_DIGIT = 0.001  # of GFLOPs as they are printed; some are rounded there, som
 
 
 @stage
-def claims(cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, counted: Input, claims: Output) -> None:
+def claims(
+    cfg: Cfg, job: Job, *, arms: Inputs, histories: Inputs, statistics: Inputs, counted: Input, claims: Output
+) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     found, features, costs = read_arms(cfg, arms), read_statistics(statistics), read_json(counted)
+    add_histories(found, histories, cfg["files"]["metrics"])
     special = {
         "C3": almost_free(cfg, costs),
         "C3-others": costs_of_others(costs),
@@ -28,8 +31,9 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, statistics: Inputs, counted: Inp
         "C8-tail": keeps_the_tail(features),
         "C8-gamma": mostly_positive(features),
     }
-    evidence = gather(cfg, by_net(found), title=name_of, special=special)
-    conclude(cfg, job, claims, paper="sge", face=face_of(cfg, found), evidence=evidence)
+    nets = by_net(found)
+    evidence = gather(cfg, nets, title=name_of, special=special)
+    conclude(cfg, job, claims, paper="sge", face=face_of(cfg, found), evidence=evidence, nets=nets)
 
 
 def name_of(arm: str) -> str:

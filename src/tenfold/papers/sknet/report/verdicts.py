@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.papers.sknet.report.results import Arms, Attention, Counts, read_arms, read_attention, read_counts
-from tenfold.report.arms import face_of
+from tenfold.report.arms import add_histories, face_of
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
 
@@ -12,9 +12,12 @@ DPN98 = 61.6e6  # parameters, as printed in Table 2
 
 
 @stage
-def claims(cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, counts: Input, claims: Output) -> None:
+def claims(
+    cfg: Cfg, job: Job, *, arms: Inputs, histories: Inputs, attention: Inputs, counts: Input, claims: Output
+) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     found, counted, read = read_arms(cfg, arms), read_counts(counts), read_attention(attention)
+    add_histories(found, histories, cfg["files"]["metrics"])
     special = {
         "C1-cost": more_cost(counted, "imagenet-50/k3-k5-sk", "imagenet-50/k3", (10, 5)),
         "C4": at_half_the_depth(found),
@@ -29,8 +32,9 @@ def claims(cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, counts: Input
         ),
         "C12": released(cfg, counted),
     }
-    evidence = gather(cfg, by_net(found), cell="{ours} against {other}, {net}", special=special)
-    conclude(cfg, job, claims, paper="sknet", face=face_of(cfg, found), evidence=evidence)
+    nets = by_net(found)
+    evidence = gather(cfg, nets, cell="{ours} against {other}, {net}", special=special)
+    conclude(cfg, job, claims, paper="sknet", face=face_of(cfg, found), evidence=evidence, nets=nets)
 
 
 def at_half_the_depth(arms: Arms) -> Evidence:

@@ -22,18 +22,30 @@ from tenfold.papers.variance_shift.report.results import (
     read_weights,
     title_of,
 )
-from tenfold.report.arms import BySeed, face_of, joined, minus
+from tenfold.report.arms import BySeed, add_histories, face_of, joined, minus
 from tenfold.report.evidence import Check, Evidence, NetArms, Paired, gather
 from tenfold.report.words import conclude
 
 
 @stage
 def claims(
-    cfg: Cfg, job: Job, *, metrics: Inputs, probes: Inputs, weight_stats: Inputs, theory: Input, claims: Output
+    cfg: Cfg,
+    job: Job,
+    *,
+    metrics: Inputs,
+    histories: Inputs,
+    probes: Inputs,
+    weight_stats: Inputs,
+    theory: Input,
+    claims: Output,
 ) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     trained, probed = read_arms(cfg, metrics, "metrics"), read_arms(cfg, probes, "probes")
     weights = read_weights(cfg, weight_stats)
+    add_histories(all_arms(trained), histories, cfg["files"]["histories"], by=("data", "net", "arm"))
+    for arm in all_arms(probed).values():
+        for row in arm.rows.values():
+            row["moved_by_adjusting"] = abs(row["accuracy_adjusted"] - row["accuracy"])
     places = [
         NetArms(place[1], joined(arms, probed.get(place, {}), "probe"), at(place)) for place, arms in trained.items()
     ]
@@ -49,7 +61,7 @@ def claims(
     }
     evidence = gather(cfg, places, title=title_of, cell="{ours} against {other}, {net}", special=special)
     face = face_of(as_one(cfg), all_arms(trained))
-    conclude(cfg, job, claims, paper="variance-shift", face=face, evidence=evidence)
+    conclude(cfg, job, claims, paper="variance-shift", face=face, evidence=evidence, nets=places)
 
 
 def lost_in_test_mode(arm: Arm) -> BySeed:

@@ -41,6 +41,6 @@ def tables(edition: Edition, wildcards: Wildcards) -> Cfg:
         "arms": list(edition.settings["arms"]),
         "seeds": edition.settings["seeds"],
         "steps": edition.settings["steps"],
-        "claims": edition.claims,
+        **edition.judged,
         "data": edition.data_shown,
     }
