@@ -36,6 +36,7 @@ COMMAND_FAILED = re.compile(r"exit status \d+|(?<=Signals\.)SIG[A-Z]+")
 STOPPED = {"exit status 143", "exit status 130", "SIGTERM", "SIGINT"}  # how a command ends that was asked to stop
 INTERRUPTED = "Terminating processes on user request"  # Ctrl-C
 TERMINATED = "Will exit after finishing currently running jobs"  # SIGTERM: no new jobs
+NO_RULE = re.compile(r"MissingRuleException:\s+No rule to produce (\S+)")
 RUN_FAILED = "At least one job did not complete successfully"
 
 
@@ -79,6 +80,8 @@ class LogHandler(LogHandlerBase):
         if getattr(record, "event", None) == LogEvent.JOB_INFO:
             record = makeLogRecord(record.__dict__ | shortened(record.__dict__))
         text = self.format(record)
+        if missing := NO_RULE.search(text):
+            return f"tenfold: no rule makes {missing[1]}; tenfold list says what can be asked for"
         return None if text == "None" else text
 
     def lines(self, record: LogRecord) -> str | None:
@@ -133,7 +136,7 @@ class LogHandler(LogHandlerBase):
             return None
         if exception == "UserError":  # a mistake in the configuration, found while the rules were read
             return f"tenfold: {words.splitlines()[1]}"
-        return words
+        return self.own_words(record)
 
 
 def shortened(says: dict[str, Any]) -> dict[str, Any]:

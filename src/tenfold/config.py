@@ -331,10 +331,20 @@ def house(overrides: dict[str, Any] | None = None) -> dict[str, Any]:
     Raises:
         UserError: an unknown key, edition, paper, device or precision.
     """
-    content = merged(read_yaml(CONFIG / "config.yaml"), overrides or {})
-    base = str(content.get("edition")).partition("+")[0]  # of a variant such as small+hot
-    check(content | {"edition": base}, SCHEMAS / "config.schema.yaml", "config/config.yaml")
+    path = CONFIG / "config.yaml"
+    content = read_yaml(path)
+    _check_house(content, str(_shown(path)))
+    if overrides:
+        content = content | overrides
+        _check_house(content, "--config")
+    return dict(content)
+
+
+def _check_house(content: Any, where: str) -> None:
+    base = content
+    if isinstance(content, dict) and isinstance(content.get("edition"), str):
+        base = content | {"edition": content["edition"].partition("+")[0]}  # of a variant such as small+hot
+    check(base, SCHEMAS / "config.schema.yaml", where)
     for slug in content["papers"]:
         if slug not in papers():
-            raise UserError(f"config/config.yaml: papers: '{slug}' is not a paper; allowed: {', '.join(papers())}")
-    return dict(content)
+            raise UserError(f"{where}: papers: '{slug}' is not a paper; allowed: {', '.join(papers())}")

@@ -116,5 +116,5 @@ def _datasets() -> dict[str, Dataset]:
         known[name] = Dataset(name=name, archives=archives, **entry)
     for entry in known.values():
         if entry.stand_in is not None and entry.stand_in not in known:
-            raise UserError(f"{DATASETS.name}: {entry.name}.stand_in: '{entry.stand_in}' is not a dataset")
+            raise UserError(f"config/{DATASETS.name}: {entry.name}.stand_in: '{entry.stand_in}' is not a dataset")
     return known

@@ -130,6 +130,16 @@ def code_of(module: str, stage: str, cfg: Cfg) -> str:
     return representative(of_job(module, stage, cfg))
 
 
+@contextmanager
+def _one_line(where: str = "") -> Iterator[None]:
+    """Ends Snakemake with code 2, after one line, where its user made a mistake; ``where`` is said first."""
+    try:
+        yield
+    except UserError as error:
+        print(f"tenfold: {where}{error}", file=sys.stderr)
+        sys.exit(2)
+
+
 class House:
     """The configured project, as the Snakefile sees it.
 
@@ -252,6 +262,7 @@ class Paper:
         self.package = f"tenfold.papers.{self.name}"
         self.house = house
         self.config = config.paper(slug)
+        self.origin = f"config/papers/{slug}.yaml: "
 
     @property
     def grid(self) -> ModuleType:
@@ -290,6 +301,7 @@ class Paper:
         """An input function: the files that the grid's function of this name lists."""
         function = getattr(self.grid, name)
 
+        @_one_line(self.origin)
         def files(wildcards: Wildcards) -> list[str]:
             listed: list[str] = function(self.edition(wildcards.edition), wildcards)
             return listed
@@ -325,6 +337,7 @@ class Paper:
     def _cfg(self, stage: str) -> Callable[[Wildcards], Cfg]:
         function = getattr(self.grid, stage.rpartition(".")[2])
 
+        @_one_line(self.origin)
         def cfg(wildcards: Wildcards) -> Cfg:
             edition = self.edition(wildcards.edition)
             found: Cfg = function(edition, wildcards)
@@ -515,16 +528,6 @@ def check_files(rules: Iterable[Any]) -> None:
                 raise UserError(f"{where}: rule {rule.name} {' and '.join(wrong)}, unlike the signature of its stage")
 
 
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Ends Snakemake with code 2, after one line, where its user made a mistake."""
-    try:
-        yield
-    except UserError as error:
-        print(f"tenfold: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 def _processes(cfg: Cfg) -> int:
     return int(cfg.get("processes", 1))
 
@@ -592,6 +595,7 @@ def configured(overrides: dict[str, Any], *, elsewhere: bool = False) -> House:
     """
     with _one_line():
         house = House(overrides, elsewhere=elsewhere)
+        registry.names()
         for slug in house.slugs:
             house.paper(slug)
     return house

@@ -134,30 +134,3 @@ def test_sources_edited_after_the_plan_stop_the_job_in_one_line(repository: Repo
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "the sources of tenfold.papers.toy.report.tables have changed since the plan was made" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "parts"),
-    [
-        (
-            "config/papers/toy.yaml",
-            "rate: 5",
-            "rat: 5",
-            ["config/papers/toy.yaml", "arms.fancy", "'rat'", "momentum, rate"],
-        ),
-        ("config/papers/toy.yaml", "rate: 5", "rate: 5e0", ["arms.fancy.rate", "write 5.0e+0"]),
-        ("config/config.yaml", "[toy]", "[toy, gone]", ["config/config.yaml", "'gone' is not a paper", "allowed: toy"]),
-        ("config/config.yaml", "small", "tiny", ["edition", "'tiny' is not allowed", "smoke, small, real, full"]),
-    ],
-)
-def test_a_mistake_in_the_configuration_is_one_line_with_exit_code_2(
-    repository: Repository, file: str, old: str, new: str, parts: list[str]
-) -> None:
-    repository.edit(file, old, new)
-    done = repository.snakemake("-n", check=False)
-    assert done.returncode == 2
-    line = [line for line in done.stderr.splitlines() if line.startswith("tenfold: ")]
-    assert len(line) == 1
-    assert "Traceback" not in done.stderr
-    for part in parts:
-        assert part in line[0]

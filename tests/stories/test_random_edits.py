@@ -92,13 +92,14 @@ def edit_code(repository: Repository, draw: random.Random) -> str:
     path = draw.choice([file for file in sorted(files) if file.stat().st_size])
     text = path.read_text()
     tree = ast.parse(text)
-    numbers = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and type(n.value) in (int, float)]
+    numbers = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and not isinstance(n.value, str | bool | bytes)]
+    numbers = [n for n in numbers if isinstance(n.value, int | float)]
     operators = [n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Add | ast.Sub)]
     if not numbers and not operators:
         return edit_code(repository, draw)
     node = draw.choice([*numbers, *operators])
     if isinstance(node, ast.Constant):
-        node.value = node.value + 1
+        node.value = float(str(node.value)) + 1 if isinstance(node.value, float) else int(str(node.value)) + 1
     elif isinstance(node, ast.BinOp):
         node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
     path.write_text(ast.unparse(tree) + "\n")
@@ -136,7 +137,9 @@ def damage(*folders: str) -> Edit:
     """Flips a byte, cuts, deletes, exchanges or adds a file; with its old time of modification or a new one."""
 
     def edit(repository: Repository, draw: random.Random) -> str:
-        files = [path for path in files_below(repository, *folders) if ".times." not in path.name and path.suffix != ".lock"]
+        files = [
+            path for path in files_below(repository, *folders) if not path.match("*.times.*") and path.suffix != ".lock"
+        ]
         path = draw.choice(files)
         told = path.relative_to(repository.path).as_posix()
         was, how = path.stat(), draw.choice(["flip", "cut", "delete", "exchange", "add"])
