@@ -26,6 +26,7 @@ from tenfold.papers.variance_shift.method import (
     insert_noise,
     probe,
     readjust,
+    settle,
     shift_before_bn,
     shift_before_conv,
     shift_before_weights,
@@ -349,6 +350,104 @@ def test_readjusting_is_torchs_update_bn_without_dropout() -> None:
     for name, value in net.state_dict().items():
         torch.testing.assert_close(value, theirs.state_dict()[name])
     assert (net.training, net.deep.momentum) == (True, 0.1)
+
+
+def stored(layer: nn.Module) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The moving averages of a BatchNorm layer."""
+    mean, variance = (np.asarray(layer.get_buffer(f"running_{name}").double()) for name in ("mean", "var"))
+    return mean, variance
+
+
+def test_settling_agrees_with_numpy() -> None:
+    net, batches = trained_in_place()
+    averages = {name: stored(net.get_submodule(name)) for name in ("shallow", "deep")}
+    weight, kernel = 0.3, np.asarray(net.conv.weight.detach().double())
+    assert net.conv.bias is not None
+    bias = np.asarray(net.conv.bias.detach().double()).reshape(-1, 1, 1)
+
+    def update(name: str, maps: np.ndarray[Any, Any]) -> None:
+        (mean, variance), measured = averages[name], (maps.mean((0, 2, 3)), maps.var((0, 2, 3), ddof=1))
+        averages[name] = (1 - weight) * mean + weight * measured[0], (1 - weight) * variance + weight * measured[1]
+
+    for batch in [*batches, *batches]:
+        x = np.asarray(batch.double()).clip(0)
+        mean, variance = (moment.reshape(-1, 1, 1) for moment in averages["shallow"])
+        hidden = ((x - mean) / np.sqrt(variance + 1e-5)).clip(0)  # by the averages that the batch meets
+        windows = np.lib.stride_tricks.sliding_window_view(hidden, (3, 3), (2, 3))
+        update("shallow", x)
+        update("deep", np.einsum("ncijkl,ockl->noij", windows, kernel) + bias)
+    settle(net, [batch.clone() for batch in [*batches, *batches]], weight)
+    for name, (mean, variance) in averages.items():
+        np.testing.assert_allclose(stored(net.get_submodule(name))[0], mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(stored(net.get_submodule(name))[1], variance, rtol=1e-4)
+
+
+def test_averages_behind_fixed_layers_are_the_weighted_sum_of_all_batches_and_the_start() -> None:
+    net, batches = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), [torch.randn(8, 3) + k for k in range(6)]
+    settle(net, batches, 0.2)
+    weights = [0.8**6, *(0.2 * 0.8 ** (5 - k) for k in range(6))]  # of the start, then of each batch
+    entered = [np.asarray(net[0](batch).detach().double()) for batch in batches]
+    means = [np.zeros(4), *(x.mean(0) for x in entered)]
+    variances = [np.ones(4), *(x.var(0, ddof=1) for x in entered)]
+    np.testing.assert_allclose(stored(net[1])[0], np.average(means, axis=0, weights=weights), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(stored(net[1])[1], np.average(variances, axis=0, weights=weights), rtol=1e-5)
+
+
+def in_each_reading(net: nn.Sequential, batches: list[Tensor], passes: int) -> list[nn.Sequential]:
+    """Copies of a net, adjusted at once, layer after layer, and in use."""
+    at_once, by_layer, in_use = (copy.deepcopy(net) for _ in range(3))
+    adjust(at_once, probe(at_once, batches))
+    readjust(by_layer, batches)
+    settle(in_use, batches * passes)
+    return [at_once, by_layer, in_use]
+
+
+def test_with_one_batchnorm_all_readings_are_one() -> None:
+    net, batches = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(6)), [torch.randn(64, 6) + 1]
+    for _ in range(100):
+        net(batches[0])
+    before = stored(net[1])
+    at_once, *others = in_each_reading(net, batches, passes=200)
+    assert (before[1] / stored(at_once[1])[1]).min() > 1.5
+    for other in others:
+        np.testing.assert_allclose(stored(other[1]), stored(at_once[1]), rtol=1e-5, atol=1e-6)
+
+
+def test_settled_averages_are_those_of_readjusting_and_not_of_adjusting() -> None:
+    batches = [torch.randn(4096, 3)]
+    net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 5),
+                        nn.Dropout(0.5), nn.BatchNorm1d(5))  # fmt: skip
+    for _ in range(100):
+        net(batches[0])
+    at_once, by_layer, in_use = (stored(adjusted[-1])[1] for adjusted in in_each_reading(net, batches, passes=300))
+    np.testing.assert_allclose(in_use, by_layer, rtol=2e-3)  # that one normalises by the biased variance
+    assert (by_layer / at_once).min() > 1.2  # corrected layers pass on a larger variance than those of training
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_settling_changes_nothing_where_nothing_has_shifted(family: str) -> None:
+    net, batch = build(FAMILIES[family]), torch.randn(64, 3, 16, 16)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        net(batch)
+        before = net.eval()(batch)
+        settle(net, [batch] * 5)
+        after = net(batch)
+    assert float((after - before).abs().max()) < 0.02 * float(before.std())
+
+
+def test_settling_leaves_all_but_the_averages_as_it_was() -> None:
+    net, batches = trained_in_place()
+    net.shallow.eval()
+    weights = [parameter.detach().clone() for parameter in net.parameters()]
+    settle(net, [batch.clone() for batch in batches])
+    assert all(torch.equal(old, new) for old, new in zip(weights, net.parameters(), strict=True))
+    assert (net.training, net.drop.training, net.shallow.training, net.deep.momentum) == (True, True, False, 0.1)
+    with pytest.raises(RuntimeError):
+        settle(net, [torch.randn(2, 7, 6, 6)])
+    assert not net.deep._forward_hooks
 
 
 @settings(deadline=None, max_examples=10)

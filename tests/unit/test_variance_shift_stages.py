@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,16 @@ from tenfold.launcher import Job
 from tenfold.measure.predictions import accuracy
 from tenfold.papers.variance_shift import grid
 from tenfold.papers.variance_shift.common import logits_of_views, noisy, views
-from tenfold.papers.variance_shift.examine import choose_flipped, examine, flipped, load_net, probe, weights_of
+from tenfold.papers.variance_shift.examine import (
+    choose_flipped,
+    examine,
+    flipped,
+    load_net,
+    passes,
+    probe,
+    settled,
+    weights_of,
+)
 from tenfold.papers.variance_shift.method import cos2
 from tenfold.papers.variance_shift.train import train
 from tenfold.training.compute import Compute
@@ -128,6 +138,36 @@ def test_examining_leaves_the_net_as_it_was(trained: Path, data: Path) -> None:
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
+SETTLE = BASE | {"batch_size": 8, "examined": 40, "passes": 3, "momentum": 0.1}
+
+
+def test_averages_settle_in_use_and_leave_the_weights(trained: Path, data: Path, tmp_path: Path) -> None:
+    before = (trained / "weights.safetensors").read_bytes()
+    for name, cfg in (("first", SETTLE), ("again", SETTLE), ("longer", SETTLE | {"passes": 30})):
+        settled(cfg, Job(resume=tmp_path / "resume"), data=data, weights=trained / "weights.safetensors",
+                settling=tmp_path / name)  # fmt: skip
+    assert (trained / "weights.safetensors").read_bytes() == before
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
+    found, longer = read_json(tmp_path / "first"), read_json(tmp_path / "longer")
+    assert found["rule"] == "moving average of momentum 0.1, in use, over 3 passes"
+    assert [row["seed"] for row in found["rows"]] == [0, 1]
+    assert all((row["accuracy_settled"] * 24) == pytest.approx(round(row["accuracy_settled"] * 24)) for row in
+               found["rows"])  # fmt: skip
+    for few, many in zip(found["rows"], longer["rows"], strict=True):  # five batches a pass, seven layers
+        assert 1 <= many["mean_ratio_settled"] < few["mean_ratio_settled"]
+
+
+def test_each_pass_has_all_images_in_an_order_of_its_own(data: Path) -> None:
+    images = read_splits(BASE["images"], data)
+    orders = []
+    for seed in (0, 1):
+        indices = [indices for _, indices in passes(SETTLE, images, seed, CPU)]
+        assert len(indices) == 3 * 5
+        orders += [torch.cat(indices[start : start + 5]).tolist() for start in (0, 5, 10)]
+    assert all(sorted(order) == list(range(40)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 6
+
+
 def test_weights_are_looked_at_filter_by_filter(trained: Path, tmp_path: Path) -> None:
     weights_of(BASE, Job(resume=tmp_path / "resume"), weights=trained / "weights.safetensors",
                stats=tmp_path / "stats.json")  # fmt: skip
@@ -201,6 +241,25 @@ def test_real_runs_all_arms_of_three_families_on_both_datasets() -> None:
     assert len(files) * len(real.settings["seeds"]) == 230
     assert len(grid.probes(real, of())) == len(files)
     assert "runs/real/variance-shift/metrics/cifar-100/wrn10-2/uout-0.1/s0-4.json" in files
+
+
+def test_averages_settle_in_the_nets_of_table_3_and_in_those_without_dropout() -> None:
+    real = edition("real")
+    files = grid.all_settled(real, of())
+    assert len(files) == 2 * 3 * 3
+    assert {file.split("/")[-2] for file in files} == {"none", "a-0.5", "b-0.5"}
+    wildcards = of(dataset="cifar-10", net="wrn10-2", arm="b-0.5")
+    cfg = grid.settled(real, wildcards)
+    assert (cfg["passes"], cfg["momentum"], cfg["examined"], cfg["placement"]) == (2, 0.1, 4000, "b")
+    for other in (grid.train, grid.probe):  # so that another number of passes trains nothing
+        assert not {"passes", "settling"} & set(other(real, wildcards))
+
+
+def test_averages_settle_in_those_arms_alone_that_a_net_has() -> None:
+    settings = edition("small").settings
+    nets = {"wrn10-2": settings["nets"]["wrn10-2"] | {"arms": ["none", "a-0.3", "a-0.5"]}}
+    small = replace(edition("small"), settings=settings | {"nets": nets})
+    assert [file.split("/")[-2] for file in grid.all_settled(small, of())] == ["none", "a-0.5"]
 
 
 def test_a_job_depends_on_its_own_dataset_and_net() -> None:

@@ -48,7 +48,24 @@ rule variance_shift_probe:
         variance_shift.run("examine.probe")
 
 
-# 4. Look at the weights of nets without dropout, and at images that the shift makes wrong.
+# 4. Adjust the moving averages another way: let them settle while the net uses them.
+rule variance_shift_settled:
+    input:
+        data="data/prepared/{dataset}.safetensors",
+        weights="runs/{edition}/variance-shift/weights/{dataset}/{net}/{arm}/{seeds}.safetensors",
+    output:
+        settling="runs/{edition}/variance-shift/settled/{dataset}/{net}/{arm}/{seeds}.json",
+    params:
+        **variance_shift.params("examine.settled"),
+    log:
+        "logs/{edition}/variance-shift/settled/{dataset}/{net}/{arm}/{seeds}.log",
+    resources:
+        gpu=house.gpu,
+    shell:
+        variance_shift.run("examine.settled")
+
+
+# 5. Look at the weights of nets without dropout, and at images that the shift makes wrong.
 rule variance_shift_weights:
     input:
         weights="runs/{edition}/variance-shift/weights/{dataset}/{net}/none/{seeds}.safetensors",

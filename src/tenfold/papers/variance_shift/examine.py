@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from statistics import mean
 from typing import Any
 
@@ -18,7 +18,7 @@ from tenfold.measure.accuracy import evaluate
 from tenfold.measure.predictions import accuracy
 from tenfold.nets.build import build
 from tenfold.papers.variance_shift.common import logits_of_views, noisy, views
-from tenfold.papers.variance_shift.method import LayerShift, adjust, cos2, readjust, watched
+from tenfold.papers.variance_shift.method import LayerShift, adjust, cos2, readjust, settle, watched
 from tenfold.training.compute import Compute, start
 from tenfold.weights import below, load_weights
 
@@ -107,6 +107,44 @@ def in_train_mode(net: nn.Module, cfg: Cfg, images: Splits, seed: int, compute: 
 
 
 @stage
+def settled(cfg: Cfg, job: Job, *, data: Input, weights: Input, settling: Output) -> None:
+    """What moving averages that settle in use do about the shift of the nets of one arm.
+
+    Args:
+        cfg: images, net and noise as they were trained; ``examined`` training images in batches of ``batch_size``,
+            ``passes`` over them, ``momentum`` of the moving averages.
+        job: what surrounds the run.
+        data: the prepared dataset.
+        weights: what ``train`` wrote.
+        settling: a row for each seed: test accuracy, and the mean over the layers of the ratio of the variances that
+            are stored and met once all have settled.
+    """
+    compute = start(cfg["compute"], job)
+    images = read_splits(cfg["images"], data)
+    seen, batch_size, trained, rows = images.fit[: cfg["examined"]], cfg["batch_size"], load_weights(weights), []
+    for seed in cfg["seeds"]:
+        net = load_net(cfg, images, below(f"seed{seed}", trained), compute)
+        with compute.autocast():
+            settle(net, passes(cfg, images, seed, compute), cfg["momentum"])
+        with watched(net) as layers:
+            logits_of_views(net, cfg, seen, batch_size, seed, compute)
+        tested = evaluate(net, images.test.images, images.test.labels, compute, **scaling(cfg["images"]))
+        ratio = mean(layer.ratio for layer in layers)
+        rows.append({"seed": seed, "accuracy_settled": tested.accuracy, "mean_ratio_settled": ratio})
+        job.say(f"seed {seed}: mean ratio {ratio:.3f}")
+    rule = f"moving average of momentum {cfg['momentum']}, in use, over {cfg['passes']} passes"
+    facts = {"rule": rule, "device": compute.device.type, "precision": compute.precision}
+    write_json(settling, {**facts, "rows": rows})
+
+
+def passes(cfg: Cfg, images: Splits, seed: int, compute: Compute) -> Iterator[tuple[Tensor, Tensor]]:
+    """All passes over the images that are examined, each in an order of its own."""
+    for number in range(cfg["passes"]):
+        order = seed * cfg["passes"] + number
+        yield from views(cfg, images.fit[: cfg["examined"]], cfg["batch_size"], order, compute)
+
+
+@stage
 def weights_of(cfg: Cfg, job: Job, *, weights: Input, stats: Output) -> None:
     """cos^2 of the angle of each convolution's filters with the vector of ones, its mean over the filters (Table 1).
 
@@ -176,4 +214,4 @@ def choose_flipped(in_train: Tensor, in_test: Tensor, labels: Tensor, n: int) ->
 
 
 if __name__ == "__main__":
-    main(probe, weights_of, flipped)
+    main(probe, settled, weights_of, flipped)

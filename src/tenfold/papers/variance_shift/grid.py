@@ -17,6 +17,7 @@ from tenfold import config, registry
 from tenfold.workflow import Cfg, Edition, Wildcards, seeds_of
 
 NONE, SHIFTED = "none", "a-0.5"  # the arms that are looked at more closely
+ADJUSTED = (NONE, SHIFTED, "b-0.5")  # those of Table 3, and what repairing does where nothing has shifted
 
 
 def split_arm(arm: str) -> tuple[str, float]:
@@ -34,12 +35,13 @@ def _places(edition: Edition) -> list[tuple[str, str]]:
 
 
 def _of(edition: Edition, arms: Sequence[str] = ()) -> list[Cfg]:
-    """What files are of: all datasets, nets and some of their arms, or all of them; one for each job's seeds."""
+    """What files are of: all datasets and nets, and their arms, or some of these; one for each job's seeds."""
     return [
         {"data": dataset, "net": net, "arm": arm, "seeds": seeds}
         for dataset, net in _places(edition)
-        for arm in arms or edition.settings["nets"][net]["arms"]
+        for arm in edition.settings["nets"][net]["arms"]
         for seeds in edition.seed_groups
+        if arm in arms or not arms
     ]
 
 
@@ -50,6 +52,7 @@ def files(edition: Edition) -> dict[str, list[tuple[Cfg, str]]]:
         "metrics": (_of(edition), "metrics/{data}/{net}/{arm}/{seeds}.json"),
         "histories": (_of(edition, [NONE, SHIFTED]), "metrics/{data}/{net}/{arm}/{seeds}.csv"),
         "probes": (_of(edition), "probe/{data}/{net}/{arm}/{seeds}.json"),
+        "settled": (_of(edition, ADJUSTED), "settled/{data}/{net}/{arm}/{seeds}.json"),
         "weight_stats": (_of(edition, [NONE]), "weight_stats/{data}/{net}/{seeds}.json"),
         "logits": (first, "logits/{data}/{net}/{arm}/{seeds}.json"),
     }
@@ -81,6 +84,11 @@ def probes(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return [path for _, path in files(edition)["probes"]]
 
 
+def all_settled(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The nets whose moving averages settled in use."""
+    return [path for _, path in files(edition)["settled"]]
+
+
 def weight_stats(edition: Edition, _wildcards: Wildcards) -> list[str]:
     """The weights of the nets without dropout."""
     return [path for _, path in files(edition)["weight_stats"]]
@@ -96,6 +104,7 @@ RESULTS = {
     "metrics": metrics,
     "histories": histories,
     "probes": probes,
+    "settled": all_settled,
     "weight_stats": weight_stats,
     "logits": logits,
     "theory": "theory.json",
@@ -143,6 +152,11 @@ def probe(edition: Edition, wildcards: Wildcards) -> Cfg:
     """The shift of one arm of one net, and its repair."""
     momentum = edition.settings["examine"]["momentum"]
     return {**_examination(edition, wildcards, wildcards.arm), "momentum": momentum}
+
+
+def settled(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """Moving averages of one arm of one net that settle in use."""
+    return {**_examination(edition, wildcards, wildcards.arm), **edition.settings["examine"]["settling"]}
 
 
 def flipped(edition: Edition, wildcards: Wildcards) -> Cfg:

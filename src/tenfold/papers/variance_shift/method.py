@@ -8,7 +8,7 @@ do not; a BatchNorm behind it normalises test activations by the variance of tra
 2. where dropout may go in a net (``insert_noise``), and the noise that shifts less (``Uout``);
 3. the measurement in a trained net (``probe``): the variance stored by each BatchNorm against the one that enters it in
    test mode, whatever the net;
-4. the repair: moving averages measured anew in test mode (``adjust``, ``readjust``).
+4. the repair: moving averages measured anew in test mode, in three readings (``adjust``, ``readjust``, ``settle``).
 
 ``retain`` is the share of units that dropout keeps (the paper's p); PyTorch's ``p``, and the rates of tables and arms,
 are the share that it drops. ``probe`` and what follows work on any torch net with BatchNorm.
@@ -275,13 +275,22 @@ def _run(net: nn.Module, batches: Iterable[Any]) -> None:
 
 
 # The repair ---------------------------------------------------------------------------------------------------------
+#
+# The paper (Sec. 4.4) passes the training data again "under the evaluation mode", where "the moving average algorithm
+# can also be applied". Let x_l be what enters BatchNorm layer l; it depends on the moments by which the layers k before
+# l normalise, and the text leaves open which these are. Each function below is one reading.
 
 
 @torch.no_grad()
 def adjust(net: nn.Module, layers: Iterable[LayerShift]) -> None:
-    """Overwrites the moving averages of all layers at once by what was measured in test mode (Sec. 4.4).
+    """All layers at once: what was measured in test mode overwrites the moving averages.
 
-    All layers were measured behind layers that still used the old ones; this is how we read the paper.
+    With x_l(old) behind layers that normalise by the averages (m_k, s_k) of training, averaged over the batches B:
+
+        m_l = avg_B mean_B(x_l(old)),  s_l = avg_B var_B(x_l(old))
+
+    The paper measures the shift like that ("BN would freeze its moving averages"), and then speaks of shifting the
+    averages to what was measured. Layer l is corrected for a shift that its corrected predecessors no longer cause.
     """
     for layer in layers:
         batchnorm: Any = net.get_submodule(layer.name)
@@ -291,9 +300,13 @@ def adjust(net: nn.Module, layers: Iterable[LayerShift]) -> None:
 
 @torch.no_grad()
 def readjust(net: nn.Module, batches: Iterable[Any]) -> None:
-    """The other reading: averages over batches with BatchNorm in training mode and dropout off.
+    """Layer after layer: averages over batches with BatchNorm in training mode and dropout off.
 
-    So each layer is measured behind layers that are adjusted already.
+    With x_l(B) behind layers that normalise by the moments of the batch B itself:
+
+        m_l = avg_B mean_B(x_l(B)),  s_l = avg_B var_B(x_l(B))
+
+    So each layer is measured behind layers that are adjusted already, as by ``torch.optim.swa_utils.update_bn``.
     """
     layers = [module for module in net.modules() if isinstance(module, BATCHNORMS)]
     momenta = [layer.momentum for layer in layers]
@@ -305,3 +318,33 @@ def readjust(net: nn.Module, batches: Iterable[Any]) -> None:
         _run(net, batches)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
+
+
+@torch.no_grad()
+def settle(net: nn.Module, batches: Iterable[Any], momentum: float = 0.1) -> None:
+    """In use: moving averages are updated while the net in test mode normalises by them.
+
+    With x_l(t) behind layers that normalise by their averages (m_k, s_k)(t) when batch B_t comes in, from those of
+    training at t = 0, and a the momentum:
+
+        m_l(t + 1) = (1 - a) m_l(t) + a mean_B(x_l(t)),  s_l(t + 1) = (1 - a) s_l(t) + a var_B(x_l(t))
+
+    So the averages settle from shallow to deep. Once those before it stand still, layer l forgets its start as
+    (1 - a)^t, and ends, but for the noise of the last 2 / a batches, where ``readjust`` ends for large batches. Each
+    batch is normalised by the averages that it meets, as test mode has it, and moves them when the layer has run.
+
+    Args:
+        net: any net; it is left in the modes that it was in.
+        batches: of inputs, or of tuples that begin with them; enough of them for all layers to settle.
+        momentum: a, by default that of PyTorch's BatchNorm.
+    """
+
+    def update(layer: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        torch.batch_norm_update_stats(inputs[0], layer.running_mean, layer.running_var, momentum)
+
+    with ExitStack() as hooks, modes_kept(net):
+        net.eval()
+        for layer in net.modules():
+            if isinstance(layer, BATCHNORMS) and layer.running_var is not None:
+                hooks.callback(layer.register_forward_hook(update).remove)
+        _run(net, batches)

@@ -44,12 +44,12 @@ Arms = dict[Place, dict[str, Arm]]
 
 
 def read_arms(cfg: Cfg, paths: Sequence[Path], name: str) -> Arms:
-    """Metrics or probes by dataset and net, then by arm, in the order of the files.
+    """Metrics, probes or settled nets by dataset and net, then by arm, in the order of the files.
 
     Args:
         cfg: what the files are of.
         paths: the files.
-        name: which of the configuration's lists they are, ``metrics`` or ``probes``.
+        name: which of the configuration's lists they are, ``metrics``, ``probes`` or ``settled``.
     """
     found: Arms = {}
     listed = each_of(paths, cfg["files"][name])
