@@ -312,7 +312,7 @@ def test_table_2_counts_the_papers_nets_and_ours(tmp_path: Path) -> None:
 
 
 def verdicts_of(made: dict[str, Any], out: Path) -> dict[str, dict[str, Any]]:
-    inputs = {name: made[name] for name in ("metrics", "histories", "probes", "weight_stats", "theory")}
+    inputs = {name: made[name] for name in ("metrics", "histories", "probes", "settled", "weight_stats", "theory")}
     verdicts.claims(without_gates(made["cfg"]), Job(resume=out / "r"), **inputs, claims=out / "claims.json")
     return claims_in(out / "claims.json")
 
@@ -358,7 +358,8 @@ def test_one_net_against_a_claim_is_counted(tmp_path: Path) -> None:
     write_json(path, content)
     found = verdicts_of(made, tmp_path)["C7"]
     assert found["printed"]["word"] == "supported"  # the mean over the cells
-    (read, _) = found["readings"]
+    read, *others = found["readings"]
+    assert len(others) == 2
     assert [cell["on_claimed_side"] for cell in read["cells"]].count(False) == 1
     assert read["printed"]["cells"] == "3 of 4"
 

@@ -35,19 +35,26 @@ def claims(
     metrics: Inputs,
     histories: Inputs,
     probes: Inputs,
+    settled: Inputs,
     weight_stats: Inputs,
     theory: Input,
     claims: Output,
 ) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     trained, probed = read_arms(cfg, metrics, "metrics"), read_arms(cfg, probes, "probes")
+    in_use = read_arms(cfg, settled, "settled")
     weights = read_weights(cfg, weight_stats)
     add_histories(all_arms(trained), histories, cfg["files"]["histories"], by=("data", "net", "arm"))
     for arm in all_arms(probed).values():
         for row in arm.rows.values():
             row["moved_by_adjusting"] = abs(row["accuracy_adjusted"] - row["accuracy"])
     places = [
-        NetArms(place[1], joined(arms, probed.get(place, {}), "probe"), at(place)) for place, arms in trained.items()
+        NetArms(
+            place[1],
+            joined(joined(arms, probed.get(place, {}), "probe"), in_use.get(place, {}), "settled"),
+            at(place),
+        )
+        for place, arms in trained.items()
     ]
     special = {
         "C1": formula_holds(theory, "a"),
