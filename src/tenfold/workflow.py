@@ -132,11 +132,12 @@ def code_of(module: str, stage: str, cfg: Cfg) -> str:
 
 @contextmanager
 def _one_line(where: str = "") -> Iterator[None]:
-    """Ends Snakemake with code 2, after one line, where its user made a mistake; ``where`` is said first."""
+    """Ends Snakemake with code 2, after one line, where its user made a mistake; ``where`` is said first, once."""
     try:
         yield
     except UserError as error:
-        print(f"tenfold: {where}{error}", file=sys.stderr)
+        said = str(error)
+        print(f"tenfold: {'' if said.startswith(where) else where}{said}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -105,7 +105,15 @@ def test_another_greedy_search_reruns_the_greedy_arms_and_no_others(finished: Pa
     greedy.write_text(edited)
     planned = snakemake(folder, "smoke/all", "--dry-run")
     rules = set(re.findall(r"^(?:local)?rule (\S+):$", planned, flags=re.MULTILINE))
-    assert rules == {"rco_search", "rco_tables", "rco_figures", "rco_claims", "scoreboard", "smoke/all"}
+    assert rules == {
+        "rco_search",
+        "rco_tables",
+        "rco_figures",
+        "rco_claims",
+        "rco_claim_pages",
+        "scoreboard",
+        "smoke/all",
+    }
 
 
 def test_no_job_of_any_edition_has_an_ambiguous_or_unmet_input(finished: Path) -> None:

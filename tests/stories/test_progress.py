@@ -145,7 +145,7 @@ def test_a_mistake_in_the_configuration_is_one_line(workflow: Path) -> None:
 def test_an_unknown_target_is_named(workflow: Path) -> None:
     run = snakemake(workflow, "small/nosuch")
     assert run.returncode == 1
-    assert "No rule to produce small/nosuch" in run.stderr
+    assert "tenfold: no rule makes small/nosuch; tenfold list says what can be asked for" in run.stderr
 
 
 def test_quiet_keeps_its_meaning(workflow: Path) -> None:

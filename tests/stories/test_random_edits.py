@@ -20,7 +20,7 @@ import yaml
 
 from .conftest import Repository
 
-EDITS, OFTEN = 200, 8
+EDITS, OFTEN = 200, 4
 PAPER, RUNS, RESULTS = "config/papers/toy.yaml", "runs/small/toy", "results/small/toy"
 NAMES = ["k3_wide", "Plain", "a/b", "ä", "a b", "fancy-2", "x" * 300, "..", "", "plain\n", "0", "-a"]
 Edit = Callable[[Repository, random.Random], str]

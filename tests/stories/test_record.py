@@ -64,7 +64,7 @@ def test_what_is_on_record(recorded: Repository) -> None:
     names = sorted(path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file())
     tables = [f"toy/tables/table-counts.{form}" for form in ("cells.json", "csv", "md", "tex")]
     derived = ["scoreboard.csv", "scoreboard.md"]
-    own = ["claims.json", "dvc.lock", "dvc.yaml", "metrics.json", "provenance.json"]
+    own = ["claims.json", "dvc.lock", "dvc.yaml", "jobs.times.csv", "metrics.json", "provenance.json"]
     assert names == sorted([*derived, *(f"toy/{name}" for name in own), *tables])
     provenance = json.loads((results / "toy/provenance.json").read_text())
     recorded_files = {path for job in provenance["jobs"] for path in job["outputs"]}
@@ -88,7 +88,7 @@ def test_what_is_on_record(recorded: Repository) -> None:
         "params": [{"config/papers/toy.yaml": ["defaults", "small"]}],
         "outs": [{"runs/small/toy": {"persist": True}}],
     }
-    assert "| toy " in (recorded.path / "README.md").read_text()
+    assert "| paper | primary claim |" in (recorded.path / "README.md").read_text()
     assert "T1" in (results / "scoreboard.md").read_text()
     assert recorded.run("git", "status", "--porcelain").stdout == ""
 
@@ -98,7 +98,7 @@ def test_the_same_work_gives_the_same_record(recorded: Repository) -> None:
     recorded.tenfold("record")
     changed = recorded.run("git", "status", "--porcelain", "--untracked-files=no").stdout.splitlines()
     # Measured times are new, and with them the folder's checksum in the ledger. All else is the same to the byte.
-    assert {line[3:] for line in changed} <= {"results/small/toy/dvc.lock"}
+    assert {line[3:] for line in changed} <= {"results/small/toy/dvc.lock", "results/small/toy/jobs.times.csv"}
 
 
 def test_recording_what_was_restored_changes_nothing(restored: Repository) -> None:
@@ -177,7 +177,7 @@ def test_what_is_kept_is_capped(repository: Repository) -> None:
     repository.commit("Large weights")
     repository.snakemake("--quiet", "all")
     said = refused(repository, "record")
-    assert "small/toy: 2.10 MB to keep, allowed are 2 MB" in said
+    assert "small/toy: 2.11 MB to keep, allowed are 2 MB" in said
     assert "headline/fancy/s0-2.json" in said
 
 

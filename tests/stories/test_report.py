@@ -56,7 +56,7 @@ def test_the_report_of_one_paper_has_its_verdicts_and_its_tables_as_printed(rest
     assert set(held) == {"runs/small/toy/tables/table-counts.csv", *pages}
     page = base64.b64decode(held[pages[0]]["data_uri"].partition("base64,")[2]).decode()
     (claim,) = json.loads((restored.path / "runs/small/toy/claims.json").read_text())["claims"]
-    assert f"<td>{claim['claim']}</td>" in page
+    assert f"<li>{claim['id']}: {claim['claim']}</li>" in page
     assert f"<td>{claim['pipeline_check']}</td>" in page
     printed = (restored.path / "runs/small/toy/tables/table-counts.md").read_text()
     cells = [cell.strip() for line in printed.splitlines() if line.startswith("| fancy") for cell in line.split("|")]

@@ -15,8 +15,10 @@ def test_a_variant_beside_its_edition(recorded: Repository) -> None:
     listed = recorded.tenfold(*asked, "-n")
     assert listed.stdout.startswith("variants/hot.yaml: snakemake small+hot/toy --dry-run\n")
     done = recorded.tenfold(*asked)
-    assert re.findall(r"^\[(.*)\] the same job has run", done.stderr, flags=re.M) == ["weights/plain/s0-2"]
-    assert "[weights/fancy/s0-2] seed 2: " in done.stderr
+    assert re.findall(r"^\[(.*)\] the same job has run", done.stderr, flags=re.M) == [
+        "small+hot/toy weights/plain/s0-2"
+    ]
+    assert "[small+hot/toy weights/fancy/s0-2] seed 2: " in done.stderr
     assert recorded.checksums("runs/small", "results") == before
     assert recorded.run("git", "status", "--porcelain").stdout == ""
     assert (recorded.path / HOT / "metrics/plain/s0-2.json").read_bytes() == (
@@ -61,7 +63,7 @@ def test_the_other_verbs_know_a_variant(recorded: Repository) -> None:
     assert "    table-counts: fancy, steps: 7, on record 20: differs\n" in said
     assert "variants, as in small+hot: hot\n" in recorded.tenfold("list").stdout
     assert f"{HOT}/claims.json  (here)" in recorded.tenfold("list", "toy", "--edition", "small+hot").stdout
-    assert '"steps":7' in recorded.tenfold("explain", f"{HOT}/tables/table-counts.csv:2:count").stdout
+    assert '"steps":7' in recorded.tenfold("explain", "--full", f"{HOT}/tables/table-counts.csv:2:count").stdout
     assert "0 are not what their record says" in recorded.tenfold("verify").stdout
     files = recorded.checksums("runs/small+hot")
     recorded.tenfold("gc")

@@ -101,7 +101,7 @@ def test_explain_a_claim_and_whether_it_was_fixed_before_its_runs(recorded: Repo
     first, *others = [recorded.tenfold("explain", name).stdout for name in asked]
     assert others == [first, first]
     assert recorded.tenfold("explain", "toy:T1", cwd="results/small").stdout == first
-    assert first in recorded.tenfold("explain", "results/small/scoreboard.csv:toy / T1:p").stdout
+    assert first in recorded.tenfold("explain", "results/small/scoreboard.csv:toy / T1:estimate").stdout
     assert first.startswith("toy, claim T1 at small: The fancy arm counts higher than the plain one.\n")
     assert (
         f"  claim      its entry in config/papers/toy.yaml stands since {fixed}, before its runs went on record"
@@ -245,7 +245,7 @@ def test_a_reader_that_has_enough_is_no_fault(recorded: Repository) -> None:
     ("file", "old", "new", "says"),
     [
         ("results/small/scoreboard.md", "T1", "T2", "does not follow from what is on record"),
-        ("README.md", "| toy ", "| tog ", "does not follow from what is on record"),
+        ("README.md", "| paper ", "| papier ", "does not follow from what is on record"),
         ("dvc.yaml", "metrics:", "metric:", "does not follow from what is on record"),
         ("results/small/toy/claims.json", "T1", "T2", "on record is"),
         ("results/small/toy/metrics.json", "fancy", None, "is missing; git checkout"),

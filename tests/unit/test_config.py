@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tenfold import config, workflow
+from tenfold import config, variants, workflow
 from tenfold.errors import UserError
+
+
+def _forget() -> None:
+    config.paper.cache_clear()
+    variants.settings_of.cache_clear()
 
 
 @pytest.fixture
@@ -18,7 +23,7 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     copy = tmp_path / "config"
     shutil.copytree(config.CONFIG, copy)
     monkeypatch.setattr(config, "CONFIG", copy)
-    config.paper.cache_clear()
+    _forget()
 
     def edit(slug: str, old: str, new: str) -> None:
         path = copy / "papers" / f"{slug}.yaml"
@@ -27,7 +32,7 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         path.write_text(text.replace(old, new))
 
     yield edit
-    config.paper.cache_clear()
+    _forget()
 
 
 SCHEMA = """

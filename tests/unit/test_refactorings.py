@@ -120,7 +120,7 @@ HARMLESS: dict[str, Edit] = {
     "move a net to a file of its own": moved("nets/resnet.py", "build", "nets/moved.py"),
     "rename a verdict": renamed("Verdict", "Decision"),
     "rename the function that trains": renamed("train_classifiers", "train_all"),
-    "rename the function that decides": renamed("decide_family", "decide_all"),
+    "rename the function that decides": renamed("decide_all", "decide_each"),
     "add a function to a report": appended("report/arms.py", "\n\ndef added(n: int) -> int:\n    return n\n"),
     "add a function to the statistics": appended(
         "measure/statistics.py", "\n\ndef added(n: int) -> int:\n    return n\n"

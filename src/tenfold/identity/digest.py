@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 KEPT = ROOT / ".snakemake" / "tenfold" / "digests.json"
 
 # Import names that differ from the name of the package that brings them.
-DISTRIBUTIONS = {"yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib"}
+DISTRIBUTIONS = {"yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib", "markdown_it": "markdown-it-py"}
 
 
 BUILD = Definition(f"{PACKAGE}.nets.build", "build")  # imports a family of nets by name

@@ -31,8 +31,18 @@ def page(cfg: Cfg, job: Job, *, claims: Input, tables: Inputs, page: Output) -> 
         page: HTML.
     """
     title = f"{cfg['title']}, {cfg['edition']}"
-    verdicts = scoreboard_markdown(read_claims([claims])).partition("\n")[2]
-    parts = [f"# {title}", "## Verdicts", verdicts, "## Tables", *(path.read_text(encoding="utf-8") for path in tables)]
+    papers = read_claims([claims])
+    claimed = "\n".join(f"- {claim['id']}: {claim['claim']}" for paper in papers for claim in paper["claims"])
+    verdicts = scoreboard_markdown(papers).partition("\n")[2]
+    parts = [
+        f"# {title}",
+        "## What is claimed",
+        claimed,
+        "## Verdicts",
+        verdicts,
+        "## Tables",
+        *(path.read_text(encoding="utf-8") for path in tables),
+    ]
     html = MarkdownIt("commonmark").enable("table").render("\n\n".join(parts))
     write_text(page, HEAD.format(title=title) + html)
     job.say(f"verdicts and {len(tables)} tables")
