@@ -93,8 +93,7 @@ class Progress:
     def expect(self, jobs: Mapping[int, Expected], limits: Mapping[str, int], now: float) -> str | None:
         """Notes what each job needs, and says how long all of them take, where there is a basis for that."""
         self._jobs, self._limits = jobs, limits
-        left = self.seconds_left(now)
-        return None if left is None else f"about {duration(left)} to go"
+        return self._estimate(now, "to go")
 
     def start(
         self,
@@ -127,9 +126,8 @@ class Progress:
         self._done_in[jobid] = now - job.started
         if job.is_target:
             return None
-        left = self.seconds_left(now)
-        estimate = f", about {duration(left)} left" if left else ""
-        return f"{self._done()}done   {job.name} in {duration(now - job.started)}{estimate}"
+        estimate = self._estimate(now, "left")
+        return f"{self._done()}done   {job.name} in {duration(now - job.started)}{f', {estimate}' if estimate else ''}"
 
     def fail(self, jobid: int, rule: str, why: str | None, logs: list[str], now: float) -> str:
         """Notes that a job has failed, and says why where that is known, and where its log is."""
@@ -167,6 +165,16 @@ class Progress:
             return f"stopped: {done} of {counted(total, 'job')} {are} done; go on with `{command}`"
         took = duration(now - (now if self._first_start is None else self._first_start))
         return f"All done: {counted(total, 'job')} in {took}"
+
+    def _estimate(self, now: float, word: str) -> str | None:
+        """``about 5 min left``, and of how many jobs that is a guess."""
+        left = self.seconds_left(now)
+        if not left:
+            return None
+        known = self._seconds_of_rules()
+        guessed = sum(job["rule"] not in known for jobid, job in self._jobs.items() if jobid not in self._done_in)
+        guess = f" if {counted(guessed, 'job')} never timed {'takes' if guessed == 1 else 'take'} as long as others do"
+        return f"about {duration(left)} {word}{guess if guessed else ''}"
 
     def seconds_left(self, now: float) -> float | None:
         """Estimates the wall time of what is left, in seconds; None while there is too little to go by.

@@ -78,6 +78,21 @@ def test_a_rule_without_a_finished_job_is_expected_to_take_the_mean_of_all_rules
     assert progress.seconds_left(now=30.0) == pytest.approx(30.0 + 30.0)
 
 
+def test_an_estimate_says_of_how_many_jobs_it_knows_nothing() -> None:
+    progress = run_of(train=2, table=1, report=1)
+    progress.start(1, "train", {}, 0.0)
+    progress.finish(1, 30.0)
+    progress.start(2, "train", {}, 30.0)
+    line = progress.finish(2, 60.0)
+    assert line is not None
+    assert "left" not in line, "no more than a guess"
+    progress = run_of(train=3, table=1)
+    progress.start(1, "train", {}, 0.0)
+    assert progress.finish(1, 30.0) == (
+        "[1/4] done   train in 30 s, about 2 min left if 1 job never timed takes as long as others do"
+    )
+
+
 def test_a_job_over_its_expected_time_is_not_expected_to_end_at_once() -> None:
     progress = run_of(train=2)
     progress.start(1, "train", {}, 0.0)
