@@ -96,6 +96,8 @@ def parse_provenance(text: str, where: str) -> Provenance:
     found = content.get("format") if isinstance(content, dict) else None
     if found not in (1, FORMAT):
         raise UserError(f"{where}: has format {found}, this version of Tenfold reads formats 1 and {FORMAT}")
+    if found == FORMAT:
+        config.check(content, config.SCHEMAS / "provenance.schema.yaml", where)
     jobs = [Job(**{key: value for key, value in job.items() if key != "command"}) for job in content["jobs"]]
     return Provenance(jobs, content["platforms"])
 

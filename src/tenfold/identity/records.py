@@ -16,6 +16,8 @@ from tenfold.files import copy_whole, read_json, sha256, write_json
 from tenfold.identity.equivalences import representative
 
 FORMAT = 1
+FIELDS = {"module": str, "stage": str, "cfg": dict, "code": str, "seeds": list, "inputs": dict, "platform": dict,
+          "output": str, "sha256": str}  # fmt: skip
 # Variables with which a user has torch, numpy and their libraries run the kernels of another processor.
 KERNELS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NPY_DISABLE_CPU_FEATURES",
            "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE")  # fmt: skip
@@ -53,9 +55,13 @@ def write_run_record(output: Path, record: dict[str, Any]) -> None:
 
 
 def read_run_record(output: Path) -> dict[str, Any] | None:
-    """The record of an output, or None where there is none."""
-    path = record_path(output)
-    return read_json(path) if path.exists() else None
+    """The record of an output, or None where there is none; a damaged one is none."""
+    try:
+        record = read_json(record_path(output))
+    except (FileNotFoundError, ValueError):
+        return None
+    is_whole = isinstance(record, dict) and record.get("format") == FORMAT and FIELDS.keys() <= record.keys()
+    return record if is_whole and all(isinstance(record[key], kind) for key, kind in FIELDS.items()) else None
 
 
 def made_here(output: Path) -> bool:

@@ -65,10 +65,15 @@ def read_claims(paths: Sequence[Path]) -> list[Claims]:
     Raises:
         UserError: a file is not a claims.json of the known format.
     """
-    papers = [read_json(path) for path in paths]
-    for path, paper in zip(paths, papers, strict=True):
+    papers = []
+    for path in paths:
+        try:
+            paper = read_json(path)
+        except ValueError:
+            raise UserError(f"{path} is no JSON, perhaps after a merge: git checkout -- {path}") from None
         if not isinstance(paper, dict) or paper.get("format") != FORMAT or "claims" not in paper:
             raise UserError(f"{path} is not a claims.json of format {FORMAT}: make it again with snakemake")
+        papers.append(paper)
     return sorted(papers, key=lambda paper: (paper["paper"], paper["face"]["edition"]))
 
 
