@@ -112,9 +112,28 @@ def test_only_recorded_bytes_get_their_note_back(folder: Path) -> None:
 
 def test_what_a_job_here_has_made_is_left_alone(folder: Path) -> None:
     ledger, provenance = written(folder, job(outputs={OUTPUT: "0" * 64}))
-    records.write_run_record(Path(OUTPUT), {"cfg": {}, "code": "c"})
+    records.write_run_record(Path(OUTPUT), a_run())
     assert start.restore(ledger, provenance) == []
     assert metadata.read(OUTPUT) is None
+
+
+def a_run() -> dict[str, Any]:
+    return records.run_record(module="m", stage="s", cfg={}, code="c", inputs={}, compute={})
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "cut", "without sha256", "cfg = 3"])
+def test_a_damaged_run_record_is_none(folder: Path, damage: str) -> None:
+    records.write_run_record(Path(OUTPUT), a_run())
+    path = records.record_path(Path(OUTPUT))
+    whole = json.loads(path.read_text())
+    assert records.read_run_record(Path(OUTPUT)) == whole
+    texts = {
+        "cut": path.read_text()[:99],
+        "without sha256": json.dumps({key: value for key, value in whole.items() if key != "sha256"}),
+        "cfg = 3": json.dumps(whole | {"cfg": 3}),
+    }
+    path.write_text(texts.get(damage, damage))
+    assert records.read_run_record(Path(OUTPUT)) is None
 
 
 def test_a_note_of_snakemakes_own_stays_until_the_record_changes(folder: Path) -> None:
