@@ -166,7 +166,8 @@ def edit_json(pattern: str) -> Edit:
     """Changes one value of a record."""
 
     def edit(repository: Repository, draw: random.Random) -> str:
-        path = draw.choice(sorted(path for path in repository.path.glob(pattern) if path.is_file()))
+        paths = sorted(path for path in repository.path.glob(pattern) if path.is_file())
+        path = draw.choice(paths or [repository.path / RESULTS / "provenance.json"])  # restored files have no run record
         tree = json.loads(path.read_text())
         told = alter(tree, draw)
         path.write_text(json.dumps(tree, indent=1, sort_keys=True) + "\n")
