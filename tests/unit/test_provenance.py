@@ -265,4 +265,17 @@ def test_data_other_than_the_configured_is_refused() -> None:
 
 def test_json_is_what_the_schema_says(folder: Path) -> None:
     ledger, _ = written(folder, job())
-    assert set(json.loads(ledger.provenance_file.read_text())) == {"format", "jobs", "platforms"}
+    assert set(json.loads(ledger.provenance_file.read_text())) == {"format", "sha256", "jobs", "platforms"}
+
+
+def test_an_edited_record_is_not_taken_for_a_written_one(folder: Path) -> None:
+    ledger, provenance = written(folder, job(cfg={"rate": 1}))
+    assert read_provenance(ledger.provenance_file) == provenance
+    text = ledger.provenance_file.read_text()
+    ledger.provenance_file.write_text(text.replace('"rate": 1', '"rate": 2'))
+    with pytest.raises(UserError, match=r"provenance.json: was changed after it was recorded"):
+        read_provenance(ledger.provenance_file)
+    content = json.loads(text)
+    del content["sha256"]
+    ledger.provenance_file.write_text(json.dumps(content | {"format": 2}))
+    assert read_provenance(ledger.provenance_file) == provenance, "older records stay readable"

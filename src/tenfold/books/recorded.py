@@ -14,7 +14,7 @@ from tenfold import config
 from tenfold.errors import UserError
 from tenfold.files import canonical_json, write_json
 
-FORMAT = 2
+FORMAT = 3  # 1 had commands, 2 no checksum; both can still be read
 RESULTS = Path("results")
 SCOREBOARD = ("scoreboard.csv", "scoreboard.md")
 NOT_KEPT = ("weights", "private")  # folders below runs/<edition>/<slug>/ that .dvcignore names
@@ -69,7 +69,8 @@ class Provenance:
     def write(self, path: Path) -> None:
         """Writes the record, byte for byte the same for the same content, and checks it against its schema."""
         jobs = [asdict(job) for job in sorted(self.jobs, key=lambda job: sorted(job.outputs))]
-        content = {"format": FORMAT, "jobs": jobs, "platforms": self.platforms}
+        body = {"jobs": jobs, "platforms": self.platforms}
+        content = {"format": FORMAT, "sha256": _checksum(body), **body}
         config.check(content, config.SCHEMAS / "provenance.schema.yaml", path.as_posix())
         write_json(path, content)
 
@@ -94,12 +95,18 @@ def parse_provenance(text: str, where: str) -> Provenance:
     except ValueError as error:
         raise UserError(f"{where}: is damaged ({error}): take it from git again, or record anew") from None
     found = content.get("format") if isinstance(content, dict) else None
-    if found not in (1, FORMAT):
-        raise UserError(f"{where}: has format {found}, this version of Tenfold reads formats 1 and {FORMAT}")
+    if found not in (1, 2, FORMAT):
+        raise UserError(f"{where}: has format {found}, this version of Tenfold reads formats 1 to {FORMAT}")
     if found == FORMAT:
         config.check(content, config.SCHEMAS / "provenance.schema.yaml", where)
+        if content["sha256"] != _checksum({"jobs": content["jobs"], "platforms": content["platforms"]}):
+            raise UserError(f"{where}: was changed after it was recorded: take it from git again, or record anew")
     jobs = [Job(**{key: value for key, value in job.items() if key != "command"}) for job in content["jobs"]]
     return Provenance(jobs, content["platforms"])
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(body).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
