@@ -167,7 +167,7 @@ def edit_json(pattern: str) -> Edit:
 
     def edit(repository: Repository, draw: random.Random) -> str:
         paths = sorted(path for path in repository.path.glob(pattern) if path.is_file())
-        path = draw.choice(paths or [repository.path / RESULTS / "provenance.json"])  # restored files have no run record
+        path = draw.choice(paths or [repository.path / RESULTS / "provenance.json"])  # restored files have none
         tree = json.loads(path.read_text())
         told = alter(tree, draw)
         path.write_text(json.dumps(tree, indent=1, sort_keys=True) + "\n")

@@ -44,16 +44,26 @@ def test_restored_files_say_nothing_and_leave_what_was_on_record() -> None:
     book = Ledger("small", "toy")
     noted(f"{RUNS}a.json", 12.34)
     noted(f"{RUNS}b.json", 20.0)
-    times.record(book, [f"{RUNS}b.json", f"{RUNS}a.json"])
+    times.record(book, [[f"{RUNS}b.json"], [f"{RUNS}a.json"]])
     file = Path("results/small/toy/jobs.times.csv")
     assert file.read_text() == f"output,seconds\n{RUNS}a.json,12.3\n{RUNS}b.json,20.0\n"
     noted(f"{RUNS}a.json", 0.0)
     noted(f"{RUNS}b.json", 25.0)
-    times.record(book, [f"{RUNS}a.json", f"{RUNS}b.json", f"{RUNS}never-ran.json"])
+    times.record(book, [[f"{RUNS}a.json"], [f"{RUNS}b.json"], [f"{RUNS}never-ran.json"]])
     assert file.read_text() == f"output,seconds\n{RUNS}a.json,12.3\n{RUNS}b.json,25.0\n"
 
 
 def test_nothing_known_nothing_written() -> None:
-    times.record(Ledger("small", "toy"), [f"{RUNS}a.json"])
+    times.record(Ledger("small", "toy"), [[f"{RUNS}a.json"]])
     assert not Path("results/small/toy/jobs.times.csv").exists()
     assert times.expected() == {}
+
+
+def test_a_training_that_ran_elsewhere_has_the_time_of_its_steps(folder: Path) -> None:
+    account = Path(f"{RUNS}c.times.csv")
+    account.parent.mkdir(parents=True, exist_ok=True)
+    account.write_text("seed,epoch,seconds,examples_per_second\n0,1,2.5,9\n0,2,3.25,9\n1,,,\n")
+    assert times.seconds_of_steps([f"{RUNS}c.json", str(account), f"{RUNS}gone.times.csv"]) == 5.75
+    book = Ledger("small", "toy")
+    times.record(book, [[f"{RUNS}c.json", str(account)]])
+    assert (book.folder / times.NAME).read_text() == f"output,seconds\n{RUNS}c.json,5.8\n"

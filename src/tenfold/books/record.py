@@ -49,7 +49,7 @@ def record(edition: str, slugs: list[str]) -> list[str]:
         refuse_leftovers(book, provenance)
         refuse_above_cap(book, keep_headline(book, provenance))
         write(book, provenance)
-        times.record(book, [job.outputs[0] for job in plan])
+        times.record(book, [job.outputs for job in plan])
         lines.append(f"{book.name}: {len(provenance.job_of)} files of {len(provenance.jobs)} jobs are on record")
     index.rebuild()
     return lines

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from snakemake_logger_plugin_tenfold.progress import PRIOR_SECONDS
 from tenfold.books import metadata
-from tenfold.books.recorded import RESULTS, Ledger
+from tenfold.books.recorded import RESULTS, Ledger, is_of_times
 from tenfold.files import write_text
 
 NAME = "jobs.times.csv"  # beside a record, and like all measured times no part of it
@@ -57,18 +57,27 @@ def measured(notes: Iterable[tuple[str, metadata.Note]]) -> dict[str, float]:
     return {output: seconds for output, seconds in took.items() if seconds > 0}
 
 
-def record(book: Ledger, outputs: Iterable[str]) -> None:
+def record(book: Ledger, jobs: Iterable[Sequence[str]]) -> None:
     """Puts the times of jobs beside their record, a row for the first output of each; where none is known, as before.
 
     Args:
         book: the record.
-        outputs: the first output of each of its jobs.
+        jobs: the outputs of each of its jobs.
     """
     file = book.folder / NAME
-    known = _read(file) | measured((output, noted) for output in outputs if (noted := metadata.read(output)))
-    rows = [f"{output},{known[output]:.1f}\n" for output in sorted(outputs) if output in known]
+    first = {outputs[0]: outputs for outputs in jobs}
+    trained = {output: seconds for output, outputs in first.items() if (seconds := seconds_of_steps(outputs))}
+    noted = measured((output, noted) for output in first if (noted := metadata.read(output)))
+    known = trained | _read(file) | noted
+    rows = [f"{output},{known[output]:.1f}\n" for output in sorted(first) if output in known]
     if rows:
         write_text(file, "".join(["output,seconds\n", *rows]))
+
+
+def seconds_of_steps(outputs: Iterable[str]) -> float:
+    """What the steps of a training took, by its own account; 0 where there is none."""
+    accounts = [Path(output) for output in outputs if is_of_times(output) and Path(output).exists()]
+    return sum(float(row["seconds"]) for account in accounts for row in _rows(account) if row.get("seconds"))
 
 
 def _on_record() -> dict[str, float]:
@@ -81,5 +90,9 @@ def _on_record() -> dict[str, float]:
 def _read(file: Path) -> dict[str, float]:
     if not file.exists():
         return {}
+    return {row["output"]: float(row["seconds"]) for row in _rows(file)}
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
     with file.open(newline="", encoding="utf-8") as rows:
-        return {row["output"]: float(row["seconds"]) for row in csv.DictReader(rows)}
+        return list(csv.DictReader(rows))
