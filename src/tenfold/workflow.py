@@ -284,7 +284,7 @@ class Paper:
             edition = Edition(
                 name, self.slug, settings, self.house.compute, paper.claims, paper.published, own, overlap
             )
-            _check_arm_recipes(self.grid, edition)
+            _check_names(self.grid, edition)
         return replace(edition, claims=[_as_decided(claim, edition) for claim in paper.claims])
 
     def targets(self, edition: str) -> list[str]:
@@ -465,11 +465,13 @@ def check_settings(edition: str, slug: str, own: dict[str, Any], where: str) -> 
     """
     settings = config.laid_over(slug, edition, own, where)
     paper = House({}).paper(slug)
-    _check_arm_recipes(paper.grid, replace(paper.edition(edition), settings=settings))
+    _check_names(paper.grid, replace(paper.edition(edition), settings=settings))
 
 
-def _check_arm_recipes(grid: ModuleType, edition: Edition) -> None:
-    """Refuses a recipe of an arm that is not trained: it would change nothing."""
+def _check_names(grid: ModuleType, edition: Edition) -> None:
+    """Refuses a dataset that there is not, and a recipe of an arm that is not trained, which would change nothing."""
+    if "data" in edition.settings:
+        registry.dataset(edition.settings["data"])
     named = edition.settings.get("arm_recipes", {})
     known = dict.fromkeys(of["arm"] for of, _ in grid.trained(edition)) if named else {}
     for arm in named:

@@ -118,6 +118,11 @@ def test_a_recipe_of_an_arm_that_is_not_trained_is_refused() -> None:
         workflow.check_settings("small", "sge", {"arm_recipes": {"sge-g2": {"lr": 0.1}}}, "--set")
 
 
+def test_a_dataset_that_there_is_not_is_refused_before_anything_is_written() -> None:
+    with pytest.raises(UserError, match="'nope' is not a dataset of datasets.yaml; allowed: cifar-10, "):
+        workflow.check_settings("small", "sge", {"data": "nope"}, "--set")
+
+
 def test_a_variant_is_written_once_under_a_name_that_says_its_settings(folder: Path) -> None:
     own = variants.parsed(["arm_recipes.pruned-p0.5.lr=0.1"])
     assert variants.write("sge", own) == variants.write("sge", own) == "arm-recipes.pruned-p0.5.lr-0.1"
