@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.books.recorded import parse_provenance
+
 from .conftest import Repository
 from .test_change_tracking import END, FANCY, PLAIN, ROOT, TABLE
 
@@ -127,7 +129,8 @@ def test_records_of_another_commit_are_not_believed(restored_once: Repository, t
     for checksum in fancy["outputs"].values():
         if checksum:
             text = text.replace(checksum, "0" * 64)
-    provenance.write_text(text)
+    there = parse_provenance(json.dumps(json.loads(text) | {"format": 2}), "another commit's")
+    there.write(provenance)
     done = clone.snakemake("--dry-run")
     assert f"{ROOT}/metrics/fancy/s0-2.json" in done.stderr
     assert "plain" not in done.stderr
