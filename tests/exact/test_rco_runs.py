@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import runpy
@@ -64,6 +65,14 @@ STUDENT: dict[str, Any] = {
 }
 
 
+def teach(cfg: dict[str, Any], data: Path, folder: Path) -> None:
+    """Runs the stage of the teacher."""
+    folder.mkdir(exist_ok=True)
+    archives = {name: folder / f"{name}.safetensors" for name in ("route", "outputs", "candidates")}
+    teacher(cfg, fresh_job(folder), data=data, **archives, metrics=folder / "teacher.json",
+            history=folder / "teacher.csv", times=folder / "teacher.times.csv")  # fmt: skip
+
+
 def fresh_job(folder: Path) -> Job:
     """A job that has not begun; the launcher removes the resume file of one that is done."""
     (folder / "resume").unlink(missing_ok=True)
@@ -81,10 +90,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         noise = rng.integers(0, 100, (n, 3, 32, 32))
         tensors[f"{split}_images"] = (noise + 30 * tensors[f"{split}_labels"][:, None, None, None]).astype(np.uint8)
     write_tensors(folder / "data.safetensors", tensors, {"name": "d", "classes": json.dumps(list("abcd"))})
-    cfg = COMMON | {"augment": "none", "recipe": RECIPE | {"epochs": 2}, "checkpoints": [1, 2]}
-    teacher(cfg, fresh_job(folder), data=folder / "data.safetensors", route=folder / "route.safetensors",
-            outputs=folder / "outputs.safetensors", metrics=folder / "teacher.json",
-            history=folder / "teacher.csv", times=folder / "teacher.times.csv")  # fmt: skip
+    cfg = COMMON | {"augment": "none", "recipe": RECIPE | {"epochs": 2}, "checkpoints": [1, 2], "candidates": [1, 2]}
+    teach(cfg, folder / "data.safetensors", folder)
     return folder
 
 
@@ -95,6 +102,15 @@ def train(made: Path, name: str, arm: str, value: float, **changes: Any) -> dict
     distil(cfg, fresh_job(made), data=made / "data.safetensors", outputs=made / "outputs.safetensors",
            route=route, **outputs_in(made, name))  # fmt: skip
     return load_file(made / f"{name}.safetensors")
+
+
+def greedily(made: Path, name: str, deltas: list[float], candidates: list[int]) -> list[dict[str, Any]]:
+    """Runs the stage of the greedy searches, and gives the rows that it wrote."""
+    cfg = {**STUDENT, "deltas": deltas, "candidates": candidates}
+    search(cfg, fresh_job(made), data=made / "data.safetensors", candidates=made / "candidates.safetensors",
+           route=[], **outputs_in(made, name))  # fmt: skip
+    rows: list[dict[str, Any]] = json.loads((made / f"{name}.json").read_text())["rows"]
+    return rows
 
 
 def outputs_in(made: Path, name: str) -> dict[str, Path]:
@@ -191,19 +207,50 @@ def test_hints_reach_the_student(made: Path, kd: dict[str, Tensor]) -> None:
 
 
 def test_the_greedy_search_trains_as_the_arm_of_its_anchors_does(made: Path) -> None:
-    cfg = {**STUDENT, "deltas": [0.8, 1e9], "candidates": [1, 2]}
-    search(cfg, fresh_job(made), data=made / "data.safetensors", outputs=made / "outputs.safetensors",
-           route=[], **outputs_in(made, "search"))  # fmt: skip
+    rows = greedily(made, "search", [0.8, 1e9], [1, 2])
     found = load_file(made / "search.safetensors")
     eei = train(made, "eei-2", "eei", 2)
-    rows = json.loads((made / "search.json").read_text())["rows"]
     assert [row["anchors"] for row in rows] == [[1, 2], [1, 2]]
     for delta in ("gs-0.8", "gs-1e+09"):
         assert equal(below(f"seed0/{delta}", found), below("seed0/last", eei))
     own = json.loads((made / "eei-2.json").read_text())["rows"][0]
     assert all(rows[0][key] == own[key] for key in own)
     stages = {line.split(",")[2] for line in (made / "search.csv").read_text().splitlines()[1:]}
-    assert stages == {"1", "1-2"}  # each anchor sequence was trained once
+    assert stages == {"1", "1-2", "2", "2-2"}  # each anchor sequence was trained once
+
+
+def test_the_control_of_a_search_is_distillation_with_as_many_restarts(made: Path) -> None:
+    rows = greedily(made, "search", [0.8], [1, 2])
+    train(made, "kd-restarts-2", "kd-restarts", 2)
+    control = json.loads((made / "kd-restarts-2.json").read_text())["rows"][0]
+    assert {"seed": 0, **rows[0]["control"]} == control
+    assert (rows[0]["epochs"], rows[0]["images"]) == (control["epochs"], control["images"])
+    assert control["anchors"] == [2, 2]
+
+
+def test_restarts_are_the_route_with_the_last_anchor_in_each_stage(made: Path, kd: dict[str, Tensor]) -> None:
+    assert equal(train(made, "kd-restarts-1", "kd-restarts", 1), kd)
+    restarts = train(made, "kd-restarts-2", "kd-restarts", 2, keep_way=True)
+    assert equal(below("seed0/2", restarts), below("seed0/last", kd))  # its first stage is plain distillation
+    route = train(made, "eei-2", "eei", 2, keep_way=True)
+    assert not equal(below("seed0/4", restarts), below("seed0/4", route))
+    histories = [(made / f"{name}.csv").read_text().splitlines() for name in ("kd-restarts-2", "eei-2")]
+    rates = [[float(row["lr"]) for row in csv.DictReader(lines)] for lines in histories]
+    assert rates[0] == rates[1] and len(rates[0]) == 4
+
+
+def test_candidates_beside_the_checkpoints_leave_what_students_read_as_it_is(made: Path, tmp_path: Path) -> None:
+    few = COMMON | {"augment": "none", "recipe": RECIPE | {"epochs": 2}, "checkpoints": [2], "candidates": [1, 2]}
+    none = few | {"candidates": [2]}
+    for name, cfg in (("few", few), ("none", none)):
+        teach(cfg, made / "data.safetensors", tmp_path / name)
+    few_, none_ = tmp_path / "few", tmp_path / "none"
+    assert (few_ / "outputs.safetensors").read_bytes() == (none_ / "outputs.safetensors").read_bytes()
+    assert (few_ / "teacher.csv").read_bytes() == (none_ / "teacher.csv").read_bytes()
+    assert (few_ / "candidates.safetensors").read_bytes() == (made / "outputs.safetensors").read_bytes()
+    rows = {name: json.loads((tmp_path / name / "teacher.json").read_text())["rows"] for name in ("few", "none")}
+    assert [row["epoch"] for row in rows["few"]] == [1, 2]
+    assert rows["few"][1:] == rows["none"]
 
 
 def test_an_anchor_that_was_not_kept_is_a_users_mistake(made: Path) -> None:
@@ -244,8 +291,7 @@ def edition(name: str) -> Any:
 def test_every_anchor_and_candidate_of_an_edition_is_kept(name: str) -> None:
     settings = edition(name).settings
     kept, epochs = settings["teacher"]["checkpoints"], settings["teacher"]["recipe"]["epochs"]
-    assert kept == sorted(kept) and kept[-1] == epochs == settings["candidates"][-1]
-    assert set(settings["candidates"]) <= set(kept)
+    assert kept == sorted(kept) and kept[-1] == epochs == grid.candidates(edition(name))[-1]
     for student in settings["students"].values():
         for kind, values in student["arms"].items():
             if kind in ("eei", "hint-eei", "one-stage"):
@@ -275,11 +321,21 @@ def test_every_route_has_its_control_of_equal_epochs(name: str) -> None:
     of = edition(name)
     for student in of.settings["students"]:
         arms = grid.arms(of, student)
-        assert {f"kd-{int(value)}x" for kind, value in map(grid.split_arm, arms) if kind == "eei"} <= set(arms)
+        anchors = [int(value) for kind, value in map(grid.split_arm, arms) if kind == "eei"]
+        assert {f"kd-{m}x" for m in anchors} | {f"kd-restarts-{m}" for m in anchors} <= set(arms)
+
+
+def test_every_epoch_of_a_teacher_may_become_an_anchor_and_its_last_one_always() -> None:
+    assert grid.candidates(edition("real")) == list(range(1, 13))
+    assert grid.candidates(edition("full")) == list(range(10, 241, 10))
+    of = edition("real")
+    with pytest.raises(UserError, match="candidate_interval is 5, but the teacher has 12 epochs") as error:
+        grid.candidates(SimpleNamespace(settings=of.settings | {"candidate_interval": 5}))  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
 
 
 def test_names_of_arms_are_read_back() -> None:
-    for kind, value in (("kd", 4), ("from", 3), ("gs", 0.8), ("one-stage", 24), ("hint-eei", 4), ("alone", 1)):
+    for kind, value in (("kd", 4), ("kd-restarts", 4), ("from", 3), ("gs", 0.8), ("one-stage", 24), ("hint-eei", 4), ("alone", 1)):
         assert grid.split_arm(grid.name_of(kind, value)) == (kind, value)
 
 

@@ -2,7 +2,8 @@
 rco = house.paper("rco")
 
 
-# 1. Train the teacher, and keep its route: one archive of checkpoints, and what they say of the images.
+# 1. Train the teacher, and keep its route: one archive of checkpoints, and what they say of the images. Candidates of the
+# greedy search have a file of their own, so that another choice of them concerns no other student.
 rule rco_teacher:
     input:
         data=rco.data,
@@ -10,6 +11,7 @@ rule rco_teacher:
         **rco.course("teacher/{seeds}"),
         route="runs/{edition}/rco/weights/route/{seeds}.safetensors",
         outputs="runs/{edition}/rco/weights/outputs/{seeds}.safetensors",
+        candidates="runs/{edition}/rco/weights/candidates/{seeds}.safetensors",
     params:
         **rco.params("teacher"),
     log:
@@ -39,11 +41,12 @@ rule rco_distil:
         rco.run("distil")
 
 
-# 3. Choose anchors greedily while the student is trained on them, for each relaxation factor.
+# 3. Choose anchors greedily while the student is trained on them, for each relaxation factor, beside as many stages of the
+# last candidate alone.
 rule rco_search:
     input:
         data=rco.data,
-        outputs="runs/{edition}/rco/weights/outputs/{seeds}.safetensors",
+        candidates="runs/{edition}/rco/weights/candidates/{seeds}.safetensors",
         route=rco.files("route"),
     output:
         **rco.course("search/{student}/{seeds}"),

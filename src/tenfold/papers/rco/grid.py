@@ -3,7 +3,9 @@
 An *arm* is a way to train a student; its number says how much of it. One budget is the student's schedule.
 
 - ``alone-1x``: on the labels alone, for one budget (``alone-4x``: for four).
-- ``kd-1x``: knowledge distillation from the converged teacher; ``kd-4x`` for the budget of four stages.
+- ``kd-1x``: knowledge distillation from the converged teacher; ``kd-4x`` for the budget of four stages, in one schedule.
+- ``kd-restarts-4``: the same budget with warm restarts, a schedule for each stage as RCO has it: the control of ``eei-4``
+  that differs from it in the anchors alone.
 - ``from-e3``: from the teacher's checkpoint of epoch 3, the "early teacher" control.
 - ``hint-1x``: as ``kd``, with a hint on features.
 - ``eei-4``: the paper's method: four anchors at equal epoch intervals, one budget each. ``hint-eei-4``: with hints.
@@ -16,11 +18,12 @@ from __future__ import annotations
 from typing import Any
 
 from tenfold import config
+from tenfold.errors import UserError
 from tenfold.workflow import Cfg, Edition, Wildcards, beside, seeds_of, showing
 
 # What claims call the arms that differ from edition to edition: of most anchors ({}), and their controls.
-MOST = {"eei-most": "eei-{}", "kd-most": "kd-{}x", "hint-eei-most": "hint-eei-{}", "hint-most": "hint-{}x",
-        "one-stage-most": "one-stage-{}"}  # fmt: skip
+MOST = {"eei-most": "eei-{}", "kd-most": "kd-{}x", "kd-restarts-most": "kd-restarts-{}",
+        "hint-eei-most": "hint-eei-{}", "hint-most": "hint-{}x", "one-stage-most": "one-stage-{}"}  # fmt: skip
 
 NUMBER_AS = {"alone": "alone-{}x", "kd": "kd-{}x", "from": "from-e{}", "hint": "hint-{}x"}
 
@@ -48,6 +51,21 @@ def split_arm(arm: str) -> tuple[str, float]:
 def largest_m(edition_arms: list[str], kind: str = "eei") -> int:
     """The largest number of anchors among the arms of a kind; 0 without one."""
     return max((int(value) for found, value in map(split_arm, edition_arms) if found == kind), default=0)
+
+
+def candidates(edition: Edition) -> list[int]:
+    """The teacher's epochs that a greedy search chooses from, its last epoch among them.
+
+    Raises:
+        UserError: the interval does not divide the teacher's epochs.
+    """
+    interval, epochs = edition.settings["candidate_interval"], edition.settings["teacher"]["recipe"]["epochs"]
+    if epochs % interval:
+        raise UserError(
+            f"candidate_interval is {interval}, but the teacher has {epochs} epochs; it must divide them, so that the "
+            f"last candidate is the converged teacher (config/papers/rco.yaml)"
+        )
+    return list(range(interval, epochs + 1, interval))
 
 
 def examined(edition: Edition, student: str) -> list[str]:
@@ -188,6 +206,7 @@ def teacher(edition: Edition, wildcards: Wildcards) -> Cfg:
         "augment": settings["augment"],
         "recipe": settings["recipe"],
         "checkpoints": settings["checkpoints"],
+        "candidates": candidates(edition),
     }
 
 
@@ -215,7 +234,7 @@ def distil(edition: Edition, wildcards: Wildcards) -> Cfg:
 def search(edition: Edition, wildcards: Wildcards) -> Cfg:
     """The greedy searches of one student, one for each relaxation factor."""
     deltas = edition.settings["students"][wildcards.student]["arms"]["gs"]
-    return {**_student(edition, wildcards), "deltas": deltas, "candidates": edition.settings["candidates"]}
+    return {**_student(edition, wildcards), "deltas": deltas, "candidates": candidates(edition)}
 
 
 def examine(edition: Edition, wildcards: Wildcards) -> Cfg:

@@ -25,23 +25,28 @@ def search(
     job: Job,
     *,
     data: Input,
-    outputs: Input,
+    candidates: Input,
     route: Inputs,
     weights: Output,
     metrics: Output,
     history: Output,
     times: Output,
 ) -> None:
-    """For each seed and each relaxation factor one student; hardness is that of held-out training images."""
+    """For each seed and each relaxation factor one student; hardness is that of held-out training images.
+
+    Beside it stands its ``control``, a student of as many stages that are all of the last candidate: distillation with
+    the same restarts. How many stages a search takes is known only when it ends, so this control is trained here.
+    """
     compute = start(cfg["compute"], job)
     lab = Lab(cfg, compute, Progress(job), read_splits(cfg["images"], data))
-    routes = read_routes(cfg, lab.images.classes, compute, outputs, route)
+    routes = read_routes(cfg, lab.images.classes, compute, candidates, route)
 
     def one_seed(seed: int) -> Outcome:
         walk = Walk(lab, routes[seed], seed)
         for delta in cfg["deltas"]:
             anchors = greedy_route(cfg["candidates"], delta, walk.hardness_after)
-            walk.outcome.rows.append({"delta": delta, **walk.measured(anchors)})
+            control = walk.measured([cfg["candidates"][-1]] * len(anchors))
+            walk.outcome.rows.append({"delta": delta, **walk.measured(anchors), "control": control})
             walk.outcome.weights |= under(f"gs-{delta:g}", walk.student_after(anchors).state_dict())
         return walk.outcome
 

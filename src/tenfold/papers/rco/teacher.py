@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.weights import below, by_seed, save_weights, under
+from tenfold.weights import Tensors, below, by_seed, save_weights, under
 
 
 @stage
@@ -30,6 +31,7 @@ def teacher(
     data: Input,
     route: Output,
     outputs: Output,
+    candidates: Output,
     metrics: Output,
     history: Output,
     times: Output,
@@ -37,13 +39,15 @@ def teacher(
     """One teacher for each seed, with ordinary cross-entropy; one archive with all its checkpoints.
 
     Args:
-        cfg: the job's configuration.
+        cfg: ``checkpoints`` are the epochs (counted from 1) whose outputs all students are trained or measured with,
+            ``candidates`` those that a greedy search chooses from.
         job: what surrounds the run.
         data: the prepared dataset.
-        route: ``seed0/e3/<weight>``: the weights after the kept epochs (counted from 1).
+        route: ``seed0/e3/<weight>``: the weights after the epochs of both.
         outputs: ``seed0/e3/held_out/logits`` (N, K), float16, of every checkpoint; where students see fixed views
             also ``seed0/e3/fit/logits`` and ``.../features``, else these of the last checkpoint's logits only.
-        metrics: a row for each seed and checkpoint.
+        candidates: likewise of every candidate.
+        metrics: a row for each seed and epoch of both.
         history: a row for each epoch.
         times: seconds and rates.
     """
@@ -52,6 +56,7 @@ def teacher(
     recipe = Recipe.from_cfg(cfg["recipe"])
     net = {**cfg["teacher"], "classes": images.classes}
     augmented = cfg["images"] | {"augment": cfg["augment"]}
+    kept = sorted({*cfg["checkpoints"], *cfg["candidates"]})
     progress = Progress(job)
 
     def one_seed(seed: int) -> Outcome:
@@ -62,7 +67,7 @@ def teacher(
             recipe,
             compute,
             progress,
-            keep_after=cfg["checkpoints"],
+            keep_after=kept,
             title=f"teacher of seed {seed}",
         )
         outcome = Outcome().add_course(trained)
@@ -73,8 +78,11 @@ def teacher(
         return outcome
 
     outcome = per_seed(progress, cfg["seeds"], one_seed)
-    for path, part in ((route, "route"), (outputs, "outputs")):
-        save_weights(path, by_seed({seed: below(f"seed{seed}/{part}", outcome.weights) for seed in cfg["seeds"]}))
+    archives = ((route, "route", kept), (outputs, "outputs", cfg["checkpoints"]),
+                (candidates, "outputs", cfg["candidates"]))  # fmt: skip
+    for path, part, epochs in archives:
+        of = {seed: of_epochs(epochs, below(f"seed{seed}/{part}", outcome.weights)) for seed in cfg["seeds"]}
+        save_weights(path, by_seed(of))
     cost = net_cost(net, cfg["images"]["pixels"])
     write_json(
         metrics,
@@ -95,6 +103,11 @@ def on_indexed(recipe: Recipe) -> Any:
     """Cross-entropy on batches that carry the indices of their images."""
     loss = classification(recipe.label_smoothing)
     return lambda model, batch, epoch: loss(model, batch[:2], epoch)
+
+
+def of_epochs(epochs: Iterable[int], tensors: Tensors) -> Tensors:
+    """Those tensors ``e3/...`` that are of some epochs."""
+    return {name: tensor for epoch in epochs for name, tensor in under(f"e{epoch}", below(f"e{epoch}", tensors)).items()}
 
 
 def outputs_of(
