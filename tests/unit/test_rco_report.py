@@ -21,9 +21,11 @@ from .decided import claims_in, no_histories, without_gates
 
 STUDENT = "resnet8-c8"
 BUDGET = 3
-ACCURACY = {"alone-1x": 0.20, "kd-1x": 0.22, "kd-2x": 0.25, "kd-3x": 0.27, "kd-4x": 0.28, "from-e3": 0.21,
+ACCURACY = {"alone-1x": 0.20, "kd-1x": 0.22, "kd-2x": 0.25, "kd-3x": 0.27, "kd-4x": 0.28, "kd-restarts-2": 0.26,
+            "kd-restarts-3": 0.29, "kd-restarts-4": 0.31, "from-e3": 0.21,
             "from-e6": 0.23, "hint-1x": 0.22, "eei-2": 0.24, "eei-3": 0.28, "eei-4": 0.30, "one-stage-3": 0.24,
             "gs-0.4": 0.29, "gs-0.8": 0.295, "gs-1.6": 0.26}  # fmt: skip
+CANDIDATES = list(range(1, 13))
 TEACHER = {3: 0.25, 4: 0.26, 6: 0.28, 8: 0.30, 9: 0.35, 12: 0.36}
 
 
@@ -34,7 +36,7 @@ def paper() -> Paper:
 
 def row_of(arm: str, seed: int, rng: np.random.Generator) -> dict[str, Any]:
     kind, value = grid.split_arm(arm)
-    stages = {"kd": int(value), "eei": int(value), "gs": 2 + seed % 2}.get(kind, 1)
+    stages = {"kd": int(value), "kd-restarts": int(value), "eei": int(value), "gs": 2 + seed % 2}.get(kind, 1)
     kl = 1.0 / stages
     return {
         "seed": seed,
@@ -68,9 +70,11 @@ def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
         write_json(path, facts | {"rows": [row_of(path.parts[-2], seed, rng) for seed in seeds_of(path.stem)]})
     for path in made["searches"]:
         rows = [
-            {"delta": delta, **row_of(f"gs-{delta}", seed, rng)} for seed in cfg["seeds"] for delta in (0.4, 0.8, 1.6)
+            {"delta": delta, **row_of(f"gs-{delta}", seed, rng), "control": {"accuracy": 0.2 + 0.01 * seed}}
+            for seed in cfg["seeds"]
+            for delta in (0.4, 0.8, 1.6)
         ]
-        write_json(path, facts | {"rows": rows})
+        write_json(path, facts | {"candidates": CANDIDATES, "rows": rows})
     for path in made["teachers"]:
         rows = [
             {"seed": seed, "epoch": epoch, "test_accuracy": value, "held_out_accuracy": value}
@@ -167,6 +171,37 @@ def test_the_sweep_is_shown_whole_with_the_anchors_of_each_seed(made: dict[str, 
     rows = rows_of(tmp_path / "out/table-sweep.csv")
     assert [row["delta"] for row in rows] == ["0.4", "0.8", "1.6"]
     assert rows[0]["anchors of each seed"] == "3-12; 3-6-12; 3-12; 3-6-12; 3-12"
+    assert float(rows[0]["passed"]) == pytest.approx((3 * 10 + 2 * 9) / 5)
+    assert "took every candidate" not in (tmp_path / "out/table-sweep.md").read_text()
+
+
+def test_routes_stand_beside_distillation_with_as_many_restarts(made: dict[str, Any], tmp_path: Path) -> None:
+    make_tables(made, tmp_path / "out")
+    rows = {row["arm"]: row for row in rows_of(tmp_path / "out/table-arms.csv")}
+    assert float(rows["eei-4"]["restarts"]) == pytest.approx(31.2, abs=0.05)
+    assert float(rows["eei-4"]["restarts_difference"]) == pytest.approx(-1.0, abs=0.05)
+    assert float(rows["gs-0.8"]["restarts"]) == pytest.approx(22.0)  # the search's own: 20 to 24 %
+    assert float(rows["gs-0.8"]["restarts_difference"]) == pytest.approx(29.7 - 22, abs=0.05)
+    assert float(rows["kd-restarts-4"]["difference"]) == pytest.approx(3.0, abs=0.05)
+    for arm in ("kd-restarts-4", "kd-4x", "one-stage-3", "from-e3"):
+        assert rows[arm]["restarts"] == rows[arm]["restarts_difference"] == "-"
+
+
+def test_a_search_that_took_every_candidate_is_said_to_have_chosen_nothing(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    for path in made["searches"]:
+        content = json.loads(path.read_text())
+        for row in content["rows"]:
+            row["anchors"] = [3, 6, 12] if row["delta"] < 1 or row["seed"] < 4 else [3, 12]
+        write_json(path, content | {"candidates": [3, 6, 12]})
+    make_tables(made, tmp_path / "out")
+    text = (tmp_path / "out/table-sweep.md").read_text()
+    said = [line for line in text.splitlines() if "took every candidate" in line]
+    assert [line.split()[2] for line in said] == ["0.4", "0.8"]
+    rows = {row["strategy"]: row["arm, ours"] for row in rows_of(tmp_path / "out/table-strategies.csv")}
+    assert rows["greedy search"] == "gs-0.8, took all candidates"
+    assert rows["EEI-4"] == "eei-4"
 
 
 @pytest.mark.parametrize("toy", [True, False])

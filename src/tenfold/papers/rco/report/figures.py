@@ -21,7 +21,7 @@ from tenfold.report.face import Face
 from tenfold.report.figures import GREYS, Figures, draw_curves, draw_lines, new_figure, save_figure, write_figures
 
 
-def figure_hardness(cfg: Cfg, arms: Arms, teacher: Teacher, shown: Face, paths: Outputs) -> None:
+def figure_hardness(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 3: how far each checkpoint is from students of early checkpoints and of the last."""
     student = main_student(cfg)
     learners = {f"epoch {arm.value:g}": arm for arm in early_arms(arms, student)}
@@ -29,7 +29,7 @@ def figure_hardness(cfg: Cfg, arms: Arms, teacher: Teacher, shown: Face, paths: 
     frame = pd.DataFrame(
         {"student of": label, "seed": seed, "epoch": epoch, "kl": value}
         for label, arm in learners.items()
-        for epoch in sorted(teacher.rows)
+        for epoch in arm.epochs_measured
         for seed, value in arm.hardness(epoch).items()
     )
     figure, panels = new_figure("Hardness of the teacher's checkpoints (Figure 3)", shown)

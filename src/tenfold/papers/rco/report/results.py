@@ -33,6 +33,16 @@ class Arm(AnyArm):
         """Its kind and its number."""
         return {"arm": self.kind, "value": self.value}
 
+    @property
+    def took_all(self) -> bool:
+        """Whether a greedy search passed over no candidate, in no seed."""
+        return all(row["anchors"] == self.facts["candidates"] for row in self.rows.values())
+
+    @property
+    def epochs_measured(self) -> list[int]:
+        """The teacher's epochs whose hardness was measured for all its seeds."""
+        return sorted(int(epoch) for epoch in next(iter(self.rows.values()))["hardness"])
+
     def hardness(self, epoch: int) -> BySeed:
         """KL divergence from a checkpoint of the teacher, on held-out images, by seed."""
         return {seed: float(row["hardness"][str(epoch)]) for seed, row in self.rows.items()}
@@ -108,6 +118,19 @@ def control_of(arms: Arms, arm: Arm) -> BySeed | None:
             return None
         found[seed] = rival.accuracy[seed]
     return found
+
+
+def restarts_of(arms: Arms, arm: Arm) -> BySeed | None:
+    """Accuracy of distillation with as many restarts of the same schedule, by seed; None where it was not trained.
+
+    It differs from RCO in the anchors alone. A greedy search trains its own, of each seed's number of stages.
+    """
+    if arm.kind == "gs":
+        return {seed: 100 * float(row["control"]["accuracy"]) for seed, row in arm.rows.items()}
+    if arm.kind != "eei":
+        return None
+    rival = arms.get((arm.net, f"kd-restarts-{arm.value:g}"))
+    return None if rival is None else rival.accuracy
 
 
 def early_arms(arms: Arms, student: str) -> list[Arm]:

@@ -18,6 +18,7 @@ from tenfold.papers.rco.report.results import (
     most_anchors,
     read_arms,
     read_teacher,
+    restarts_of,
     setting_note,
 )
 from tenfold.report.arms import face_of, minus
@@ -40,27 +41,39 @@ ACCURACY = Column("accuracy", "top-1 [%]", ".2f")
 
 
 def control_cells(arms: Arms, arm: Arm) -> dict[str, Cell]:
-    """An arm's accuracy, that of its control of equal epochs, and their paired difference."""
+    """An arm's accuracy, that of its controls of equal epochs, and its paired differences from them."""
     cells = {"accuracy": Cell(arm.accuracy, files=arm.files)}
     if arm.kind == "kd":  # its own control
-        return cells | {"control": Cell(exact="-"), "difference": Cell(exact="-")}
-    if (control := control_of(arms, arm)) is not None:
-        rivals = [kd for (of, _), kd in arms.items() if of == arm.net and kd.kind == "kd"]
-        files = [*arm.files, *(file for kd in rivals for file in kd.files)]
-        cells["control"] = Cell(control, files=files)
-        cells["difference"] = Cell(minus(arm.accuracy, control), files=files)
+        cells |= {"control": Cell(exact="-"), "difference": Cell(exact="-")}
+    elif (control := control_of(arms, arm)) is not None:
+        files = files_with(arms, arm, "kd")
+        cells |= {"control": Cell(control, files=files), "difference": Cell(minus(arm.accuracy, control), files=files)}
+    if arm.kind not in ("eei", "gs"):  # not a route of several schedules
+        cells |= {"restarts": Cell(exact="-"), "restarts_difference": Cell(exact="-")}
+    elif (restarts := restarts_of(arms, arm)) is not None:
+        files = files_with(arms, arm, "kd-restarts")
+        cells["restarts"] = Cell(restarts, files=files)
+        cells["restarts_difference"] = Cell(minus(arm.accuracy, restarts), files=files)
     return cells
+
+
+def files_with(arms: Arms, arm: Arm, kind: str) -> list[str]:
+    """The files of an arm, and of all arms of a kind that its student has."""
+    return [*arm.files, *(file for (of, _), rival in arms.items() if of == arm.net and rival.kind == kind
+                          for file in rival.files)]  # fmt: skip
 
 
 CONTROL = (
     Column("control", "KD for as many epochs [%]", ".2f"),
     Column("difference", "difference", "+.2f"),
+    Column("restarts", "KD with as many restarts [%]", ".2f"),
+    Column("restarts_difference", "difference", "+.2f"),
 )
 
 
 def table_arms(cfg: Cfg, arms: Arms, teacher: Teacher, shown: Face) -> Table:
     """Arm by arm: accuracy beside its control, congruence with the final teacher, cost."""
-    of_students = ("control", "difference", "kl_train", "kl_held_out", "epochs", "images")
+    of_students = [*(column.name for column in CONTROL), "kl_train", "kl_held_out", "epochs", "images"]
     none = {name: Cell(exact="-") for name in of_students}
     rows = [
         Row(("teacher", f"epoch {epoch}"), none | {"accuracy": Cell(teacher.accuracy(epoch), files=teacher.files)})
@@ -89,7 +102,8 @@ def table_arms(cfg: Cfg, arms: Arms, teacher: Teacher, shown: Face) -> Table:
         rows,
         (
             setting_note(cfg),
-            "Last epoch of the last stage. kd-2x: distillation for the epochs of two stages.",
+            "Last epoch of the last stage. kd-2x: distillation for the epochs of two stages, in one schedule.",
+            "kd-restarts-2: distillation in two stages, each with the whole schedule: as eei-2, but for the anchors.",
             "from-e3: from the teacher's epoch 3 alone; eei-4: four equally spaced anchors; gs-0.8: greedy, delta 0.8.",
             "KL at the temperature of the loss, without its factor; images that are not augmented.",
         ),
@@ -191,7 +205,7 @@ def table_strategies(cfg: Cfg, arms: Arms, shown: Face) -> Table:
                 "accuracy": Cell(arm.accuracy, files=arm.files, published=published),
                 "epochs": Cell(arm.of("epochs"), files=arm.files),
             }
-        rows.append(Row((row["strategy"], str(row["epochs"]), "-" if arm is None else arm.name), cells))
+        rows.append(Row((row["strategy"], str(row["epochs"]), "-" if arm is None else titled(arm)), cells))
     return Table(
         "Strategies to choose anchors (Table 7)",
         shown,
@@ -214,6 +228,11 @@ def strategy_arm(arms: Arms, student: str, kind: str, anchors: int | None) -> Ar
     return arms.get((student, name))
 
 
+def titled(arm: Arm) -> str:
+    """An arm's name, and of a greedy search that passed over nothing, that it did not."""
+    return f"{arm.name}, took all candidates" if arm.kind == "gs" and arm.took_all else arm.name
+
+
 def table_sweep(cfg: Cfg, arms: Arms, shown: Face) -> Table:
     """The whole sweep of the relaxation factor: what was chosen, for how many epochs, how good it is."""
     rows = []
@@ -223,6 +242,10 @@ def table_sweep(cfg: Cfg, arms: Arms, shown: Face) -> Table:
             cells = control_cells(arms, arm) | {
                 "held_out": Cell(arm.percent("held_out_accuracy"), files=arm.files),
                 "stages": Cell({seed: len(row["anchors"]) for seed, row in arm.rows.items()}, files=arm.files),
+                "passed": Cell(
+                    {seed: len(arm.facts["candidates"]) - len(row["anchors"]) for seed, row in arm.rows.items()},
+                    files=arm.files,
+                ),
                 "epochs": Cell(arm.of("epochs"), files=arm.files),
             }
             rows.append(Row((student, f"{arm.value:g}", chosen), cells))
@@ -235,10 +258,19 @@ def table_sweep(cfg: Cfg, arms: Arms, shown: Face) -> Table:
             ACCURACY,
             *CONTROL,
             Column("stages", "stages", ".2f"),
+            Column("passed", "candidates passed over", ".2f"),
             Column("epochs", "student epochs", ".1f"),
         ),
         rows,
-        (setting_note(cfg), "Hardness was measured on held-out training images, never on the test set."),
+        (
+            setting_note(cfg),
+            "Hardness was measured on held-out training images, never on the test set.",
+            *(
+                f"At delta {arm.value:g} the search of {student} took every candidate in all seeds: it chose nothing."
+                for (student, _), arm in arms.items()
+                if arm.kind == "gs" and arm.took_all
+            ),
+        ),
     )
 
 
