@@ -73,7 +73,7 @@ def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
             {"delta": delta, **row_of(f"gs-{delta}", seed, rng), "control": {"accuracy": 0.2 + 0.01 * seed}}
             for seed in cfg["seeds"]
             for delta in (0.4, 0.8, 1.6)
-        ]
+        ] + [{"restarts": m, **row_of(f"kd-restarts-{m}", seed, rng)} for seed in cfg["seeds"] for m in (2, 3, 4)]
         write_json(path, facts | {"candidates": CANDIDATES, "rows": rows})
     for path in made["teachers"]:
         rows = [
@@ -193,7 +193,7 @@ def test_a_search_that_took_every_candidate_is_said_to_have_chosen_nothing(
     for path in made["searches"]:
         content = json.loads(path.read_text())
         for row in content["rows"]:
-            row["anchors"] = [3, 6, 12] if row["delta"] < 1 or row["seed"] < 4 else [3, 12]
+            row["anchors"] = [3, 6, 12] if row.get("delta", 0) < 1 or row["seed"] < 4 else [3, 12]
         write_json(path, content | {"candidates": [3, 6, 12]})
     make_tables(made, tmp_path / "out")
     text = (tmp_path / "out/table-sweep.md").read_text()
@@ -281,7 +281,7 @@ def test_gains_of_smaller_students_are_compared_with_those_of_the_next_larger() 
 
 def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
     out = {name: [tmp_path / f"out/{name}.{form}" for form in FIGURE_FORMS] for name in figures.FIGURES}
-    inputs = {name: made[name] for name in ("searches", "teachers", "noise", "landscapes")}
+    inputs = {name: made[name] for name in ("searches", "noise", "landscapes")}
     figures.figures(
         made["cfg"],
         Job(resume=tmp_path / "r"),

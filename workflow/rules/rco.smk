@@ -41,8 +41,8 @@ rule rco_distil:
         rco.run("distil")
 
 
-# 3. Choose anchors greedily while the student is trained on them, for each relaxation factor, beside as many stages of the
-# last candidate alone.
+# 3. Choose anchors greedily while the student is trained on them, for each relaxation factor, and distil with as many
+# restarts of the schedule: both in one job, for stages that begin alike are trained once.
 rule rco_search:
     input:
         data=rco.data,

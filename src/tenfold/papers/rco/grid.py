@@ -3,9 +3,9 @@
 An *arm* is a way to train a student; its number says how much of it. One budget is the student's schedule.
 
 - ``alone-1x``: on the labels alone, for one budget (``alone-4x``: for four).
-- ``kd-1x``: knowledge distillation from the converged teacher; ``kd-4x`` for the budget of four stages, in one schedule.
-- ``kd-restarts-4``: the same budget with warm restarts, a schedule for each stage as RCO has it: the control of ``eei-4``
-  that differs from it in the anchors alone.
+- ``kd-1x``: knowledge distillation from the converged teacher; ``kd-4x``: for the budget of four stages, one schedule.
+- ``kd-restarts-4``: likewise with warm restarts, a schedule for each stage as RCO has it; it differs from ``eei-4`` in
+  the anchors alone.
 - ``from-e3``: from the teacher's checkpoint of epoch 3, the "early teacher" control.
 - ``hint-1x``: as ``kd``, with a hint on features.
 - ``eei-4``: the paper's method: four anchors at equal epoch intervals, one budget each. ``hint-eei-4``: with hints.
@@ -25,11 +25,14 @@ from tenfold.workflow import Cfg, Edition, Wildcards, beside, seeds_of, showing
 MOST = {"eei-most": "eei-{}", "kd-most": "kd-{}x", "kd-restarts-most": "kd-restarts-{}",
         "hint-eei-most": "hint-eei-{}", "hint-most": "hint-{}x", "one-stage-most": "one-stage-{}"}  # fmt: skip
 
+# The kinds of arm whose stages begin alike, so that one job trains those that they share once.
+SEARCHED = ("gs", "kd-restarts")
+
 NUMBER_AS = {"alone": "alone-{}x", "kd": "kd-{}x", "from": "from-e{}", "hint": "hint-{}x"}
 
 
 def arms(edition: Edition, student: str) -> list[str]:
-    """The arms that the edition trains of a student, those of the greedy search last."""
+    """The arms that the edition trains of a student."""
     return [
         name_of(kind, value)
         for kind, values in edition.settings["students"][student]["arms"].items()
@@ -89,22 +92,22 @@ def route(edition: Edition, wildcards: Wildcards) -> list[str]:
 
 
 def trained(edition: Edition) -> list[tuple[Cfg, str]]:
-    """The metrics of all students and arms, but those of the greedy search: what each is of, and its path."""
+    """The metrics of all students and arms, but those that are ``SEARCHED``: what each is of, and its path."""
     return [
         ({**_of(edition, student), "arm": arm}, f"{edition.runs}/metrics/{student}/{arm}/{seeds}.json")
         for student in _students(edition)
         for arm in arms(edition, student)
-        if not arm.startswith("gs-")
+        if split_arm(arm)[0] not in SEARCHED
         for seeds in edition.seed_groups
     ]
 
 
 def searched(edition: Edition) -> list[tuple[Cfg, str]]:
-    """The metrics of the greedy searches: what each is of, and its path."""
+    """The metrics of each student's ``SEARCHED`` arms: what each is of, and its path."""
     return [
         (_of(edition, student), f"{edition.runs}/search/{student}/{seeds}.json")
         for student in _students(edition)
-        if "gs" in edition.settings["students"][student]["arms"]
+        if any(split_arm(arm)[0] in SEARCHED for arm in arms(edition, student))
         for seeds in edition.seed_groups
     ]
 
@@ -114,12 +117,12 @@ def _of(edition: Edition, student: str) -> Cfg:
 
 
 def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The metrics of all students and arms, but those of the greedy search."""
+    """The metrics of all students and arms, but those that are ``SEARCHED``."""
     return [path for _, path in trained(edition)]
 
 
 def searches(edition: Edition, _wildcards: Wildcards) -> list[str]:
-    """The metrics of the greedy searches."""
+    """The metrics of each student's ``SEARCHED`` arms."""
     return [path for _, path in searched(edition)]
 
 
@@ -232,9 +235,14 @@ def distil(edition: Edition, wildcards: Wildcards) -> Cfg:
 
 
 def search(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """The greedy searches of one student, one for each relaxation factor."""
-    deltas = edition.settings["students"][wildcards.student]["arms"]["gs"]
-    return {**_student(edition, wildcards), "deltas": deltas, "candidates": candidates(edition)}
+    """The greedy searches of one student, one for each relaxation factor, and its distillation with restarts."""
+    of = edition.settings["students"][wildcards.student]["arms"]
+    return {
+        **_student(edition, wildcards),
+        "deltas": of.get("gs", []),
+        "restarts": of.get("kd-restarts", []),
+        "candidates": candidates(edition),
+    }
 
 
 def examine(edition: Edition, wildcards: Wildcards) -> Cfg:

@@ -57,8 +57,6 @@ def plan(kind: str, value: float, teacher_epochs: int, epochs: int) -> tuple[str
             return "labels", [Stage((), number * epochs)]
         case "kd" | "hint":
             return kind, [Stage(final, number * epochs)]
-        case "kd-restarts":
-            return "kd", [Stage(final, epochs)] * number
         case "from":
             return "kd", [Stage((number,), epochs)]
         case "eei" | "hint-eei":
@@ -71,7 +69,9 @@ def plan(kind: str, value: float, teacher_epochs: int, epochs: int) -> tuple[str
                     f"the number of anchors must divide them (config/papers/rco.yaml)"
                 )
             return "kd", [Stage(tuple(anchors_at(teacher_epochs, number)), epochs)]
-    raise UserError(f"'{kind}' is not a kind of arm; allowed: alone, kd, kd-restarts, from, hint, eei, hint-eei, one-stage, gs")
+    raise UserError(
+        f"'{kind}' is not a kind of arm; allowed: alone, kd, from, hint, eei, hint-eei, one-stage, kd-restarts, gs"
+    )
 
 
 def anchors_at(epochs: int, m: int) -> list[int]:

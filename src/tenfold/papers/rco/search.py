@@ -1,4 +1,4 @@
-"""Chooses anchors greedily while the student is trained on them, once for each relaxation factor."""
+"""Trains students in stages that they share: routes found by greedy search, and distillation with as many restarts."""
 
 from __future__ import annotations
 
@@ -32,22 +32,29 @@ def search(
     history: Output,
     times: Output,
 ) -> None:
-    """For each seed and each relaxation factor one student; hardness is that of held-out training images.
+    """For each seed one student for each relaxation factor (``deltas``) and each number of restarts (``restarts``).
 
-    Beside it stands its ``control``, a student of as many stages that are all of the last candidate: distillation with
-    the same restarts. How many stages a search takes is known only when it ends, so this control is trained here.
+    Hardness is that of held-out training images. Distillation with restarts has the last candidate as the anchor of
+    each stage, and differs from a route in that alone. A greedy search has it beside it as its ``control``, with as
+    many stages as it took itself, which is known only when it ends.
     """
     compute = start(cfg["compute"], job)
     lab = Lab(cfg, compute, Progress(job), read_splits(cfg["images"], data))
     routes = read_routes(cfg, lab.images.classes, compute, candidates, route)
 
+    final = cfg["candidates"][-1]
+
     def one_seed(seed: int) -> Outcome:
         walk = Walk(lab, routes[seed], seed)
         for delta in cfg["deltas"]:
             anchors = greedy_route(cfg["candidates"], delta, walk.hardness_after)
-            control = walk.measured([cfg["candidates"][-1]] * len(anchors))
+            control = walk.measured([final] * len(anchors))
             walk.outcome.rows.append({"delta": delta, **walk.measured(anchors), "control": control})
             walk.outcome.weights |= under(f"gs-{delta:g}", walk.student_after(anchors).state_dict())
+        for stages in cfg["restarts"]:
+            anchors = [final] * stages
+            walk.outcome.rows.append({"restarts": stages, **walk.measured(anchors)})
+            walk.outcome.weights |= under(f"kd-restarts-{stages}", walk.student_after(anchors).state_dict())
         return walk.outcome
 
     outcome = per_seed(lab.progress, cfg["seeds"], one_seed)
@@ -57,8 +64,8 @@ def search(
 class Walk:
     """The students of one seed, by the anchors that they have followed.
 
-    Searches that begin with the same anchors share the student that followed them: with equal seeds it would come
-    out the same, bit for bit, if it were trained anew.
+    Those that begin with the same anchors share the student that followed them: with equal seeds it would come out the
+    same, bit for bit, if it were trained anew.
     """
 
     def __init__(self, lab: Lab, route: Route, seed: int) -> None:

@@ -107,7 +107,9 @@ def on_indexed(recipe: Recipe) -> Any:
 
 def of_epochs(epochs: Iterable[int], tensors: Tensors) -> Tensors:
     """Those tensors ``e3/...`` that are of some epochs."""
-    return {name: tensor for epoch in epochs for name, tensor in under(f"e{epoch}", below(f"e{epoch}", tensors)).items()}
+    return {
+        name: tensor for epoch in epochs for name, tensor in under(f"e{epoch}", below(f"e{epoch}", tensors)).items()
+    }
 
 
 def outputs_of(

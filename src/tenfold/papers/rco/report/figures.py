@@ -8,13 +8,11 @@ import pandas as pd
 from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
 from tenfold.papers.rco.report.results import (
     Arms,
-    Teacher,
     early_arms,
     main_student,
     most_anchors,
     read_arms,
     read_noise,
-    read_teacher,
 )
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
@@ -110,14 +108,13 @@ def figures(
     *,
     arms: Inputs,
     searches: Inputs,
-    teachers: Inputs,
     noise: Inputs,
     landscapes: Inputs,
     figures: Outputs,
 ) -> None:
     """All figures, each with the CSV behind it."""
     found = read_arms(cfg, arms, searches)
-    write_figures(FIGURES, figures, cfg=cfg, arms=found, teacher=read_teacher(teachers), noise=noise,
+    write_figures(FIGURES, figures, cfg=cfg, arms=found, noise=noise,
                   landscapes=landscapes, shown=face_of(cfg, found))  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def read_arms(cfg: Cfg, metrics: Sequence[Path], searches: Sequence[Path]) -> Ar
     found: Arms = read_metrics(metrics, cfg["files"]["metrics"], Arm)
     for path, of, content in read_each(searches, cfg["files"]["searches"]):
         for row in content["rows"]:
-            name = name_of("gs", row["delta"])
+            name = name_of("gs", row["delta"]) if "delta" in row else name_of("kd-restarts", row["restarts"])
             add_rows(found.setdefault((of["net"], name), Arm(of["net"], name)), [row], path, content)
     return found
 
