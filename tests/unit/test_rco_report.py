@@ -247,6 +247,8 @@ def test_verdicts_follow_from_the_numbers(made: dict[str, Any], tmp_path: Path) 
         "C5": (2.0, "supported"),
         "C6": (-0.5, "supported"),
         "C6-budget": (29.5 - 25.8, "supported"),
+        "C1-restarts": (30.0 - 31.0, "contradicted"),
+        "C6-restarts": (29.7 - 22.0, "supported"),
         "C8": (-1.5, "supported"),  # the mean of -1 and -2
         "C9": (3.0, "supported"),  # the mean of 4 and 2
         "C9-budget": (2 / 3, "supported"),  # the mean of -1, 1 and 2

@@ -36,7 +36,7 @@ class Arm(AnyArm):
     @property
     def took_all(self) -> bool:
         """Whether a greedy search passed over no candidate, in no seed."""
-        return all(row["anchors"] == self.facts["candidates"] for row in self.rows.values())
+        return not any(row["passed_over"] for row in self.rows.values())
 
     @property
     def epochs_measured(self) -> list[int]:
@@ -69,6 +69,8 @@ def read_arms(cfg: Cfg, metrics: Sequence[Path], searches: Sequence[Path]) -> Ar
     for path, of, content in read_each(searches, cfg["files"]["searches"]):
         for row in content["rows"]:
             name = name_of("gs", row["delta"]) if "delta" in row else name_of("kd-restarts", row["restarts"])
+            if "delta" in row:
+                row["passed_over"] = len(content["candidates"]) - len(row["anchors"])
             add_rows(found.setdefault((of["net"], name), Arm(of["net"], name)), [row], path, content)
     return found
 

@@ -242,10 +242,7 @@ def table_sweep(cfg: Cfg, arms: Arms, shown: Face) -> Table:
             cells = control_cells(arms, arm) | {
                 "held_out": Cell(arm.percent("held_out_accuracy"), files=arm.files),
                 "stages": Cell({seed: len(row["anchors"]) for seed, row in arm.rows.items()}, files=arm.files),
-                "passed": Cell(
-                    {seed: len(arm.facts["candidates"]) - len(row["anchors"]) for seed, row in arm.rows.items()},
-                    files=arm.files,
-                ),
+                "passed": Cell(arm.of("passed_over"), files=arm.files),
                 "epochs": Cell(arm.of("epochs"), files=arm.files),
             }
             rows.append(Row((student, f"{arm.value:g}", chosen), cells))

@@ -18,6 +18,7 @@ from tenfold.papers.rco.report.results import (
     read_arms,
     read_noise,
     read_teacher,
+    restarts_of,
 )
 from tenfold.papers.rco.report.tables import strategy_arm
 from tenfold.report.arms import BySeed, add_histories, face_of, minus
@@ -49,6 +50,7 @@ def claims(
         "C2-accuracy": smaller_gap(found, teacher, student, last),
         "C4": gains_more_when_small(found),
         "C6-budget": beats_control(found, student, ("gs-0.8",)),
+        "C6-restarts": beats_restarts(found, student, "gs-0.8"),
         "C8": more_robust(read_noise(cfg, noise), student, f"eei-{most}", f"kd-{most}x"),
         "C9-budget": beats_control(found, student, ("eei-2", "eei-3", "eei-4")),
     }
@@ -84,6 +86,15 @@ def beats_control(arms: Arms, student: str, names: tuple[str, ...]) -> Evidence:
             return missing(name, "distillation of as many epochs")
         cells.append(Paired(f"{name} against KD of as many epochs", arm.accuracy, control))
     return Evidence(cells, unit=POINTS)
+
+
+def beats_restarts(arms: Arms, student: str, name: str) -> Evidence:
+    """Test accuracy of an arm against distillation in as many stages, seed by seed."""
+    arm = arms.get((student, name))
+    control = None if arm is None else restarts_of(arms, arm)
+    if arm is None or control is None:
+        return missing(name, "distillation in as many stages")
+    return Evidence([Paired(f"{name} against KD in as many stages", arm.accuracy, control)], unit=POINTS)
 
 
 def beats_early(arms: Arms, student: str) -> Evidence:
