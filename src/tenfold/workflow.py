@@ -92,9 +92,11 @@ class Edition:
 
     @property
     def data_shown(self) -> Cfg:
-        """What tables and figures say of the data: the dataset's name, and what it stands in for."""
-        entry = registry.dataset(self.settings["data"])
-        return {"name": entry.name, "stands_in_for": entry.stands_in_for}
+        """What tables and figures say of the data: its name, what it stands in for, the paper's where it is another."""
+        entry, of_paper = registry.dataset(self.settings["data"]), config.paper(self.slug).about["data"]
+        other = (entry.stands_in_for or entry.name).lower() not in of_paper
+        paper = {"paper": " and ".join(of_paper)} if other else {}
+        return {"name": entry.name, "stands_in_for": entry.stands_in_for, **paper}
 
     @property
     def seed_groups(self) -> list[str]:

@@ -168,8 +168,8 @@ def face_of(cfg: Cfg, arms: Mapping[Any, Arm]) -> Face:
 
 
 def data_of(cfg: Cfg) -> Data:
-    """The dataset, and what it stands in for."""
-    return Data(cfg["data"]["name"], cfg["data"]["stands_in_for"])
+    """The dataset: the paper's, other real data, or a stand-in."""
+    return Data(**cfg["data"])
 
 
 def files_of(arms: Iterable[Arm]) -> list[str]:

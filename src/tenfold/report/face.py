@@ -8,18 +8,33 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset by name, and the dataset it stands in for, if it is a stand-in."""
+    """A dataset: the paper's, other real data, or a stand-in.
+
+    Attributes:
+        name: what it is called.
+        stands_in_for: the real dataset that a generated one takes the place of.
+        paper: the paper's dataset, where it is neither this one nor what this one stands in for.
+    """
 
     name: str
     stands_in_for: str | None = None
+    paper: str | None = None
 
     @property
     def is_standin(self) -> bool:
         """Whether numbers measured on it say nothing of the real dataset."""
         return self.stands_in_for is not None
 
+    @property
+    def of_paper(self) -> str | None:
+        """What the paper's numbers are of, where they are not of this dataset."""
+        return self.paper or self.stands_in_for
+
     def __str__(self) -> str:
-        return f"{self.name} (stand-in for {self.stands_in_for})" if self.is_standin else self.name
+        kind = f"stand-in for {self.stands_in_for}" if self.is_standin else "other real data"
+        if self.paper:
+            return f"{self.name} ({kind}, paper: {self.paper})"
+        return f"{self.name} ({kind})" if self.is_standin else self.name
 
 
 @dataclass(frozen=True)

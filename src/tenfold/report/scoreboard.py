@@ -123,7 +123,8 @@ def _numbers(row: Row) -> dict[str, str]:
     effect = claim["printed"]["published"] if claim["effect"] is not None or claim["published"] is None else "in words"
     cells = printed["cells"] if claim["kind"] in TESTED and len(read["cells"]) > 1 else "-"
     return {"claim": name, "published": effect, "ours": printed["ours"], "claimed": printed["claimed"], "cells": cells,
-            "size": printed["size"], "gate": claim["printed"]["gate"]}  # fmt: skip
+            "size": printed["size"].replace("above published", "above").replace("below published", "below"),
+            "gate": claim["printed"]["gate"]}  # fmt: skip
 
 
 def _words(row: Row) -> dict[str, str]:

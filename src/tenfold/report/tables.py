@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ import pandas as pd
 
 from tenfold.files import write_json, write_text
 from tenfold.measure.statistics import Summary, mean_interval, summary
-from tenfold.report.face import COUNTED, RECOVERED, Data, Face, published_text
+from tenfold.report.face import COUNTED, NOT_RECOVERED, RECOVERED, Data, Face, published_text
 from tenfold.report.named import bearing, call
 
 FORMAT = 1
+WIDTH = 200  # characters of a printed line
+NOT_RUN = "not run"
 Value = float | int | str | None
 
 
@@ -186,27 +188,33 @@ def face_line(face: Face) -> str:
 
 
 def table_markdown(table: Table) -> str:
-    """The table as Markdown: title, face, cells as printed with the published value beside ours, notes."""
-    header, rows = _printed(table)
-    lines = [f"**{table.title}**", "", f"_{face_line(table.face)}_", ""]
-    lines += markdown_grid(header, rows, left=len(table.keys))
-    for note in _notes(table):
-        lines += ["", note]
-    return "\n".join(lines) + "\n"
+    """The table as Markdown: title, face, cells as printed, notes.
+
+    What was published stands behind ours, or in a grid of its own where a line would be longer than ``WIDTH``. Columns
+    and rows with nothing in them are left to the CSV.
+    """
+    keys, columns, empty = _shown(table)
+    grids = [_grid(keys, part) for part in _parts(keys, columns)]
+    notes = _notes(table, columns, empty)
+    if len({len(grid) for grid in grids}) > 1:
+        notes.append("A row that a grid lacks has no number there.")
+    paragraphs = [[f"**{table.title}**"], [f"_{face_line(table.face)}_"], *grids, *([note] for note in notes)]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs) + "\n"
 
 
 def table_latex(table: Table) -> str:
     """The table as a LaTeX float for the packages booktabs and (for older LaTeX) textcomp."""
-    header, rows = _printed(table)
+    keys, columns, empty = _shown(table)
+    header, rows = _header_and_rows(keys, columns)
     frame = pd.DataFrame(rows, columns=header, dtype=str)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(axis="columns", escape="latex")
-    caption = f"{table.title}. {' '.join([face_line(table.face) + '.', *_notes(table)])}"
+    caption = f"{table.title}. {' '.join([face_line(table.face) + '.', *_notes(table, columns, empty)])}"
     text = style.to_latex(
         hrules=True,
         caption=_latex_text(caption),
         position="htbp",
         position_float="centering",
-        column_format="l" * len(table.keys) + "r" * (len(header) - len(table.keys)),
+        column_format="l" * len(keys) + "r" * len(columns),
     )
     return str(text).replace("±", r"$\pm$")
 
@@ -249,43 +257,91 @@ def markdown_grid(
     return lines
 
 
-def _printed(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Header and rows as printed; a column has its published numbers beside it where there are any."""
-    beside = {
-        column.name for column in table.columns for row in table.rows if table.cell(row, column).published is not None
-    }
-    header = list(table.keys)
+@dataclass(frozen=True)
+class _Shown:
+    """A column as printed: its name, its header, and the text of each row; of ours, or of what was published."""
+
+    name: str
+    header: str
+    texts: Sequence[str]
+    is_published: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """What its cells say beside nothing, each once."""
+        return [text for text in dict.fromkeys(self.texts) if not _says_nothing(text)]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has neither a number nor two words that differ."""
+        return len(self.words) < 2 and not any(letter.isdigit() for word in self.words for letter in word)
+
+
+def _shown(table: Table) -> tuple[list[_Shown], list[_Shown], list[_Shown]]:
+    """The columns as printed: keys, measured ones (ours before published ones), and those with nothing in them."""
+    keys = [_Shown(key, key, [row.keys[place] for row in table.rows]) for place, key in enumerate(table.keys)]
+    ours, published = [], []
     for column in table.columns:
-        data = table.data_of(column)
-        on = column.header if data in (table.face.data, COUNTED) else f"{column.header}, {data.name}"
-        if column.name in beside:
-            published_on = f" on {data.stands_in_for}" if data.is_standin else ""
-            header += [f"{column.header}, published{published_on}", f"{on}, ours"]
+        data, cells = table.data_of(column), [table.cell(row, column) for row in table.rows]
+        other = "" if data in (table.face.data, COUNTED) else data.name
+        on = f"{column.header}, {other}" if other else column.header
+        ours.append(_Shown(column.name, on, [_ours(cell, column, table.face) for cell in cells]))
+        if any(cell.published for cell in cells):
+            where = data.of_paper or other
+            header = f"{column.header}, published" + (f" on {where}" if where else "")
+            texts = [_published(cell, column.spec) for cell in cells]
+            published.append(_Shown(column.name, header, texts, is_published=True))
+    columns = [*ours, *published]
+    told = [key for key in keys if not all(map(_says_nothing, key.texts))]
+    return told, [one for one in columns if not one.is_empty], [one for one in columns if one.is_empty]
+
+
+def _parts(keys: Sequence[_Shown], columns: Sequence[_Shown]) -> list[list[_Shown]]:
+    """The columns of each grid: one for all where it fits, else as many as each needs, ours apart from published."""
+    if _width(keys, columns) <= WIDTH:
+        return [list(columns)] if columns else []
+    parts: list[list[_Shown]] = []
+    for column in columns:
+        last = parts[-1] if parts else []
+        alike = bool(last) and last[0].is_published == column.is_published
+        if alike and _width(keys, [*last, column]) <= WIDTH:
+            last.append(column)
         else:
-            header.append(on)
-    rows = []
-    for row in table.rows:
-        texts = list(row.keys)
-        for column in table.columns:
-            cell = table.cell(row, column)
-            if column.name in beside:
-                texts.append(_published(cell, column.spec))
-            texts.append(_ours(cell, column, table.face.edition))
-        rows.append(texts)
-    return header, rows
+            parts.append([column])
+    return parts
 
 
-def _ours(cell: Cell, column: Column, edition: str) -> str:
+def _width(keys: Sequence[_Shown], columns: Sequence[_Shown]) -> int:
+    return max(map(len, _grid(keys, columns)))
+
+
+def _grid(keys: Sequence[_Shown], columns: Sequence[_Shown]) -> list[str]:
+    header, rows = _header_and_rows(keys, columns)
+    return markdown_grid(header, rows, left=len(keys))
+
+
+def _header_and_rows(keys: Sequence[_Shown], columns: Sequence[_Shown]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows; rows with nothing in these columns are left out."""
+    header = [column.header for column in (*keys, *columns)]
+    rows = zip(*(column.texts for column in (*keys, *columns)), strict=True)
+    return header, [list(row) for row in rows if not all(map(_says_nothing, row[len(keys) :]))]
+
+
+def _says_nothing(text: str) -> bool:
+    return text in ("-", "", NOT_RECOVERED) or text.startswith(NOT_RUN)
+
+
+def _ours(cell: Cell, column: Column, face: Face) -> str:
     over_seeds, spec = cell.summary, column.spec
     if over_seeds is None:
-        return _not_run(edition) if cell.exact is None else _format(cell.exact, spec)
-    mean, spread = format(over_seeds.mean, spec), ""
+        return _not_run(face.edition) if cell.exact is None else _format(cell.exact, spec)
+    said = format(over_seeds.mean, spec)
     if over_seeds.sd is not None and column.interval:
         ends = mean_interval(list(cell.seeds.values()))
-        spread = f" [{format(ends.low, spec)}, {format(ends.high, spec)}]"
+        said += f" [{format(ends.low, spec)}, {format(ends.high, spec)}]"
     elif over_seeds.sd is not None:
-        spread = f" ± {format(over_seeds.sd, spec.removeprefix('+'))}"
-    return f"{mean}{spread} (n {over_seeds.n})"
+        said += f" ± {format(over_seeds.sd, spec.removeprefix('+'))}"
+    return said if over_seeds.n == face.n else f"{said} (n {over_seeds.n})"
 
 
 def _published(cell: Cell, spec: str) -> str:
@@ -303,30 +359,48 @@ def _csv_values(cell: Cell, edition: str) -> list[Value]:
     return [cell.exact if cell.was_run else _not_run(edition), None, None, *published]
 
 
-def _notes(table: Table) -> list[str]:
-    """The table's notes, and what its printed marks mean where they occur."""
-    cells = [table.cell(row, column) for row in table.rows for column in table.columns]
-    spreads = {
-        column.interval for row in table.rows for column in table.columns if len(table.cell(row, column).seeds) > 1
-    }
+def _notes(table: Table, columns: Sequence[_Shown], empty: Sequence[_Shown]) -> list[str]:
+    """The table's notes, what its printed marks mean where they occur, and what is left out of it."""
+    cells = [(column, table.cell(row, column)) for row in table.rows for column in table.columns]
+    spreads = {column.interval for column, cell in cells if len(cell.seeds) > 1}
+    differs = any(len(cell.seeds) not in (0, table.face.n) for _, cell in cells)
+    over = f"over {table.face.n} seeds" + (", or as many as a cell says (n)" if differs else "")
     notes = list(table.notes)
+    shown = {(one.name, one.is_published) for one in columns}
     for column in table.columns:
         data = table.data_of(column)
-        if data not in (table.face.data, COUNTED):
+        if data not in (table.face.data, COUNTED) and {(column.name, False), (column.name, True)} & shown:
             notes.append(f"{column.header}: data {data}.")
-        if data.is_standin and any(table.cell(row, column).published for row in table.rows):
-            notes.append(f"Published {column.header} is of {data.stands_in_for}, ours of {data.name}: not comparable.")
+    beside = [column for column in table.columns if {(column.name, False), (column.name, True)} <= shown]
+    for data in dict.fromkeys(table.data_of(column) for column in beside):
+        if data.of_paper:
+            headers = "; ".join(column.header for column in beside if table.data_of(column) == data)
+            notes.append(f"Published on {data.of_paper}, ours on {data.name}, so not comparable: {headers}.")
     if False in spreads:
-        notes.append("Ours: mean ± standard deviation over n seeds.")
+        notes.append(f"Ours: mean ± standard deviation {over}.")
     if True in spreads:
-        notes.append("In brackets: 95 % interval of the mean over n seeds (Student).")
-    if any(cell.published is not None and cell.published.source not in RECOVERED for cell in cells):
+        notes.append(f"In brackets: 95 % interval of the mean {over} (Student).")
+    if any(cell.published is not None and cell.published.source not in RECOVERED for _, cell in cells):
         notes.append("Not recovered: the published number was read in no source.")
-    return notes
+    return [*notes, *_left_out(columns, empty)]
+
+
+def _left_out(columns: Sequence[_Shown], empty: Sequence[_Shown]) -> Iterator[str]:
+    """Which columns and how many rows have nothing in them; they stand in the CSV."""
+    reasons: dict[str, list[str]] = {}
+    for column in empty:
+        said = column.words or [text for text in column.texts if text not in ("-", "")]
+        if said:
+            reasons.setdefault(said[0], []).append(column.header)
+    for reason, headers in reasons.items():
+        yield f"Left out, {reason}: {'; '.join(headers)}."
+    rows = sum(all(map(_says_nothing, row)) for row in zip(*(column.texts for column in columns), strict=True))
+    if rows:
+        yield f"Left out: {rows} row{'s' if rows > 1 else ''} without any number."
 
 
 def _not_run(edition: str) -> str:
-    return f"not run at {edition}"
+    return f"{NOT_RUN} at {edition}"
 
 
 def _format(value: float | int | str, spec: str) -> str:

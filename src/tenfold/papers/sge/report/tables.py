@@ -17,7 +17,7 @@ from tenfold.papers.sge.report.results import (
     read_arms,
     read_statistics,
 )
-from tenfold.report.arms import Arm, Arms, data_of, face_of, minus
+from tenfold.report.arms import Arm, Arms, face_of, minus
 from tenfold.report.face import Data, Face
 from tenfold.report.tables import (
     Cell,
@@ -50,12 +50,6 @@ SK = (
 def on_imagenet(name: str, header: str, spec: str = ".3f") -> Column:
     """A column of numbers that are measured on ImageNet alone."""
     return Column(name, header, spec, IMAGENET)
-
-
-def beside_imagenet(cfg: Cfg, name: str, header: str, spec: str) -> Column:
-    """A column of our numbers on the edition's data, beside published ones on ImageNet."""
-    data = data_of(cfg)
-    return Column(name, header, spec, data if data == IMAGENET else Data(data.name, "ImageNet"))
 
 
 def setting_note(cfg: Cfg) -> str:
@@ -133,7 +127,7 @@ def table_attention(cfg: Cfg, arms: Arms, shown: Face) -> Table:
         ("attention",),
         (
             Column("accuracy", "top-1 [%]", ".2f"),
-            beside_imagenet(cfg, "gain", "gain", "+.2f"),
+            Column("gain", "gain", "+.2f"),
             Column("params", "parameters", ",d"),
             Column("macs", "MACs", ",d"),
         ),
@@ -153,7 +147,7 @@ def arm_cells(arm: Arm) -> dict[str, Cell]:
 
 def ablation(cfg: Cfg, title: str, keys: tuple[str, ...], rows: list[Row], shown: Face, *notes: str) -> Table:
     """A table of accuracies in which one thing was varied."""
-    columns = (beside_imagenet(cfg, "top1", "top-1 [%]", ".2f"), on_imagenet("top5", "top-5 [%]", ".2f"))
+    columns = (Column("top1", "top-1 [%]", ".2f"), on_imagenet("top5", "top-5 [%]", ".2f"))
     return Table(title, shown, keys, columns, rows, (setting_note(cfg), *notes, BEST_EPOCH))
 
 
@@ -229,7 +223,7 @@ def table_statistics(cfg: Cfg, statistics: Statistics, shown: Face) -> Table:
         shown,
         ("quantity",),
         tuple(
-            beside_imagenet(cfg, name, header, ".3f")
+            Column(name, header, ".3f")
             for name, header in (("before", "before"), ("after", "behind"), ("quotient", "behind / before"))
         ),
         rows,
