@@ -44,7 +44,7 @@ class Face:
     Attributes:
         edition: smoke, small, real or full.
         data: what the numbers were measured on.
-        n: number of seeds.
+        n: number of seeds; 0 for counts, drawings and published numbers alone.
         device: what it was computed on, such as ``cpu``.
         precision: what it was computed in, such as ``fp32``.
     """
@@ -56,7 +56,9 @@ class Face:
     precision: str
 
     def line(self) -> str:
-        """All of it on one line."""
+        """All of it on one line; where no seed enters, that nothing was trained."""
+        if not self.n:
+            return f"Edition {self.edition}; data {self.data}; nothing trained"
         seeds = f"n = {self.n} seed{'' if self.n == 1 else 's'}"
         return f"Edition {self.edition}; data {self.data}; {seeds}; device {self.device}; precision {self.precision}"
 

@@ -1,5 +1,7 @@
 """One style for all figures: readable in grey, colour-blind safe, with edition, data and n on them.
 
+What a figure draws it names below itself: what whiskers and bands are, what was published, the word on its claims.
+
 Equal input gives equal bytes for equal matplotlib and fonts: the user's own settings are left out, and nothing
 of time, version or chance enters the files.
 """
@@ -19,10 +21,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from tenfold.files import write_text, written_whole
+from tenfold.files import read_json, write_text, written_whole
 from tenfold.measure.statistics import mean_interval
 from tenfold.report.face import Face
 from tenfold.report.named import bearing, call
@@ -33,14 +36,23 @@ DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (3, 1, 1, 1), (6, 2), (2, 2), (
 LINES = tuple((0, dashes) if dashes else "-" for dashes in DASHES)
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--")
 GREYS = "cividis"  # its lightness rises evenly, so that a grey print keeps the order
+SIGNED = "PuOr"  # light in the middle, where a number without a sign is 0
+
+Range = tuple[float, float]
+ANY: Range = (-math.inf, math.inf)
+POSITIVE: Range = (0.0, math.inf)
+SHARE: Range = (0.0, 1.0)
+PERCENT: Range = (0.0, 100.0)
 
 FACE = "tenfold-face"
+MOST_NUMBERS = 20  # rows of a matrix whose numbers can be read
 FORMATS: dict[str, dict[str, Any]] = {
     ".png": {"format": "png", "metadata": {"Software": None}},
     ".pdf": {"format": "pdf", "metadata": {"Creator": None, "Producer": None, "CreationDate": None}},
 }
 
 
+Words = Mapping[str, str]  # the word on each claim, by the claim's id
 Figures = Mapping[str, Callable[..., None]]  # a paper's figures by the names of their files
 
 
@@ -68,19 +80,52 @@ def new_figure(
     _use_style()
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    line = textwrap.fill(face.line(), width=int(size[0] * 17))
-    figure.supxlabel(line, x=0.01, ha="left", fontsize=7, color="0.3", linespacing=1.3).set_gid(FACE)
+    heading = textwrap.fill(title, width=int(size[0] * 9.5))
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    below = figure.supxlabel("", x=0.01, ha="left", fontsize=7, color="0.3", linespacing=1.3)
+    below.set_gid(FACE)
+    add_note(figure, face.line())
     panels = figure.subplots(rows, columns, squeeze=False)
     return figure, list(panels.ravel())
 
 
-def draw_lines(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) -> None:
+def add_note(figure: Figure, note: str) -> None:
+    """A line more below the figure, beside its face; the same one is said once."""
+    below = _below(figure)[0]
+    said, line = below.get_text(), textwrap.fill(note, width=int(figure.get_figwidth() * 17))
+    if line not in said:
+        below.set_text(f"{said}\n{line}".lstrip())
+
+
+def _below(figure: Figure) -> list[Any]:
+    return figure.findobj(lambda artist: artist.get_gid() == FACE)
+
+
+def words_of(claims: Path) -> Words:
+    """The word on each claim of a ``claims.json``, as it is printed, by the claim's id."""
+    return {
+        claim["id"]: f"{'pipeline check: ' if claim['pipeline_check'] else ''}{claim['printed']['word']}"
+        for claim in read_json(claims)["claims"]
+    }
+
+
+def add_words(figure: Figure, words: Words, *ids: str) -> None:
+    """Names the claims that a figure shows something of, with their words."""
+    for word in dict.fromkeys(words[name] for name in ids):
+        same = [name for name in ids if words[name] == word]
+        add_note(figure, f"{'Claim' if len(same) == 1 else 'Claims'} {', '.join(same)}: {word}")
+
+
+def draw_lines(
+    axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, within: Range = ANY, joined: bool = True
+) -> None:
     """A few points per arm, joined: the mean over the rows of equal x with its 95 % Student interval.
 
-    Arms differ in colour, marker and dashes, in their order of appearance, and stand a little apart.
+    Arms differ in colour, marker and dashes, in their order of appearance, and stand a little apart. ``within`` is what
+    y can be; points of categories, which have no order, are not ``joined``.
     """
     arms = _in_order(frame[arm], len(MARKERS))
+    _name_interval(axes, "Whiskers", frame, [x, arm], within)
     sns.pointplot(
         frame,
         x=x,
@@ -89,8 +134,8 @@ def draw_lines(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) -> 
         hue_order=arms,
         palette=list(PALETTE[: len(arms)]),
         markers=list(MARKERS[: len(arms)]),
-        linestyles=list(LINES[: len(arms)]),
-        errorbar=student_ends,
+        linestyles=list(LINES[: len(arms)]) if joined else "none",
+        errorbar=_ends_within(within),
         dodge=0.03 * (len(arms) - 1) if len(arms) > 1 else False,
         capsize=0.05,
         linewidth=1.3,
@@ -103,13 +148,15 @@ def draw_lines(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) -> 
 
 
 def draw_curves(
-    axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, arms: Sequence[str] | None = None
+    axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, arms: Sequence[str] | None = None, within: Range = ANY
 ) -> None:
     """A curve of many points per arm (a history, a value per layer): the mean, in a band of its 95 % interval.
 
-    ``arms``, where given, are those of all panels of a figure, so that each looks the same in every panel.
+    ``arms``, where given, are those of all panels of a figure, so that each looks the same in every panel; ``within``
+    is what y can be.
     """
     arms = _in_order(frame[arm], len(LINES)) if arms is None else list(arms)
+    _name_interval(axes, "Bands", frame, [x, arm], within)
     sns.lineplot(
         frame,
         x=x,
@@ -120,19 +167,23 @@ def draw_curves(
         style_order=arms,
         palette=list(PALETTE[: len(arms)]),
         dashes=list(DASHES[: len(arms)]),
-        errorbar=student_ends,
+        errorbar=_ends_within(within),
         linewidth=1.3,
         ax=axes,
     )
     axes.legend(title=None)
 
 
-def draw_bars(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, arms: Sequence[str] | None = None) -> None:
+def draw_bars(
+    axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, arms: Sequence[str] | None = None, within: Range = ANY
+) -> None:
     """Grouped bars: the mean over the rows of equal x and arm, with its 95 % Student interval; arms are hatched.
 
-    ``arms``, where given, are those of all panels of a figure, so that each looks the same in every panel.
+    ``arms``, where given, are those of all panels of a figure, so that each looks the same in every panel; ``within``
+    is what y can be.
     """
     arms = _in_order(frame[arm], len(HATCHES)) if arms is None else list(arms)
+    _name_interval(axes, "Whiskers", frame, [x, arm], within)
     sns.barplot(
         frame,
         x=x,
@@ -140,7 +191,7 @@ def draw_bars(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str, arms
         hue=arm,
         hue_order=arms,
         palette=list(PALETTE[: len(arms)]),
-        errorbar=student_ends,
+        errorbar=_ends_within(within),
         capsize=0.25,
         err_kws={"color": "0.15", "linewidth": 1.0},
         edgecolor="white",
@@ -174,19 +225,38 @@ def draw_points(axes: Axes, frame: pd.DataFrame, *, x: str, y: str, arm: str) ->
 
 
 def draw_matrix(axes: Axes, matrix: pd.DataFrame, *, spec: str = ".2f", low: float, high: float) -> None:
-    """A matrix as squares with their values; index and columns are the labels. Dark is low, on any printer."""
+    """A matrix as squares with their values; index and columns are the labels.
+
+    Dark is low, on any printer; where numbers have both signs, dark is far from 0 and the sign is the colour.
+    """
+    signed, size = low < 0 < high, len(matrix)
+    far = max(-low, high)
     sns.heatmap(
         matrix,
-        annot=matrix.size <= 200,
+        annot=size <= MOST_NUMBERS,
         fmt=spec,
-        vmin=low,
-        vmax=high,
-        cmap=GREYS,
+        vmin=-far if signed else low,
+        vmax=far if signed else high,
+        cmap=SIGNED if signed else GREYS,
         square=True,
         linewidths=0.5,
-        annot_kws={"fontsize": 7},
+        annot_kws={"fontsize": 7 if size <= MOST_NUMBERS // 2 else 5},
         ax=axes,
     )
+
+
+def draw_published(axes: Axes, x: Any, y: Any, label: str = "published", *, joined: bool = False) -> None:
+    """Published values as hollow diamonds, like those of no arm of ours."""
+    style = "D:" if joined else "D"
+    (marks,) = axes.plot(x, y, style, color="black", markerfacecolor="white", markersize=6, zorder=5, label=label)
+    if (legend := axes.get_legend()) is not None:
+        texts = [*(text.get_text() for text in legend.get_texts()), label]
+        axes.legend([*legend.legend_handles, marks], texts, title=legend.get_title().get_text() or None)
+
+
+def tick_at_integers(axes: Axes) -> None:
+    """Ticks of the horizontal axis at whole numbers alone: layers, epochs."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def share_legend(figure: Figure, panels: Iterable[Axes]) -> None:
@@ -206,13 +276,42 @@ def student_ends(values: Sequence[float]) -> tuple[float, float]:
     return (interval.low, interval.high) if math.isfinite(interval.high) else (math.nan, math.nan)
 
 
+def cut(ends: ArrayLike, within: Range) -> NDArray[np.float64]:
+    """Ends of intervals (last axis: low, high), cut at what is possible; those that are not there (nan) stay so."""
+    return np.clip(np.asarray(ends, dtype=float), *within)
+
+
+def _ends_within(within: Range) -> Callable[[Sequence[float]], tuple[float, float]]:
+    def ends(values: Sequence[float]) -> tuple[float, float]:
+        low, high = cut(student_ends(values), within)
+        return float(low), float(high)
+
+    return ends
+
+
+def _name_interval(axes: Axes, marks: str, frame: pd.DataFrame, by: Sequence[str], within: Range) -> None:
+    """Says below the figure what whiskers or bands are; nothing where single values have none."""
+    counts = frame.groupby(list(by), sort=False).size()
+    least, most = int(counts.min()), int(counts.max())
+    if most < 2:
+        return
+    of_seeds = "seed" in frame and not frame.duplicated([*by, "seed"]).any()
+    over = f"{most} {'seeds' if of_seeds else 'values'}" if least == most else f"{least} to {most} seeds"
+    bounds = [f"{end:g}" for end in within if math.isfinite(end)]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    add_note(
+        figure, f"{marks}: 95 % Student-t interval over {over}" + (f", cut at {' and '.join(bounds)}" if bounds else "")
+    )
+
+
 def save_figure(figure: Figure, frame: pd.DataFrame, paths: Iterable[Path]) -> None:
     """Writes the figure as .png and .pdf and the data behind it as .csv, as the suffixes ask; whole or not at all.
 
     Raises:
         ValueError: the figure does not come from ``new_figure`` (it has no face), or a suffix is unknown.
     """
-    if not figure.findobj(lambda artist: artist.get_gid() == FACE):
+    if not _below(figure):
         raise ValueError("a figure must say its edition, data and n: begin it with new_figure")
     for path in paths:
         if path.suffix == ".csv":

@@ -182,11 +182,6 @@ def untrained(edition: str, data: Data = COUNTED) -> Face:
     return Face(edition, data, 0, "none", "exact")
 
 
-def face_line(face: Face) -> str:
-    """What a table says of itself; where no seed enters, that nothing was trained."""
-    return face.line() if face.n else f"Edition {face.edition}; data {face.data}; nothing trained"
-
-
 def table_markdown(table: Table) -> str:
     """The table as Markdown: title, face, cells as printed, notes.
 
@@ -198,7 +193,7 @@ def table_markdown(table: Table) -> str:
     notes = _notes(table, columns, empty)
     if len({len(grid) for grid in grids}) > 1:
         notes.append("A row that a grid lacks has no number there.")
-    paragraphs = [[f"**{table.title}**"], [f"_{face_line(table.face)}_"], *grids, *([note] for note in notes)]
+    paragraphs = [[f"**{table.title}**"], [f"_{table.face.line()}_"], *grids, *([note] for note in notes)]
     return "\n\n".join("\n".join(lines) for lines in paragraphs) + "\n"
 
 
@@ -208,7 +203,7 @@ def table_latex(table: Table) -> str:
     header, rows = _header_and_rows(keys, columns)
     frame = pd.DataFrame(rows, columns=header, dtype=str)
     style = frame.style.hide(axis="index").format(escape="latex").format_index(axis="columns", escape="latex")
-    caption = f"{table.title}. {' '.join([face_line(table.face) + '.', *_notes(table, columns, empty)])}"
+    caption = f"{table.title}. {' '.join([table.face.line() + '.', *_notes(table, columns, empty)])}"
     text = style.to_latex(
         hrules=True,
         caption=_latex_text(caption),

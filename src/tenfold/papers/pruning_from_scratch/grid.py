@@ -183,6 +183,7 @@ RESULTS = {
     "search_times": search_times,
     "gate_histories": gate_histories,
     "counted": "costs.json",
+    "claims": "claims.json",
 }
 OUTPUTS = {"times": "tables/table-search-cost.times.csv"}
 

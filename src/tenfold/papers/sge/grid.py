@@ -98,7 +98,8 @@ def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return beside(metrics(edition, _wildcards))
 
 
-RESULTS = {"arms": metrics, "histories": histories, "statistics": statistics, "counted": "costs.json"}
+RESULTS = {"arms": metrics, "histories": histories, "statistics": statistics, "counted": "costs.json",
+           "claims": "claims.json"}  # fmt: skip
 
 # What each job's result depends on --------------------------------------------------------------------------------
 
@@ -169,8 +170,8 @@ tables = report
 
 
 def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """Figures show nothing that was published."""
-    return showing(report(edition, wildcards))
+    """Figures show gains by groups, and lengths, beside the published ones."""
+    return showing(report(edition, wildcards), "imagenet", "groups", "statistics")
 
 
 def costs(edition: Edition, _wildcards: Wildcards) -> Cfg:

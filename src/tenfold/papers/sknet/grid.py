@@ -84,7 +84,8 @@ def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return beside(metrics(edition, _wildcards))
 
 
-RESULTS = {"arms": metrics, "histories": histories, "attention": attention, "counts": "counts.json"}
+RESULTS = {"arms": metrics, "histories": histories, "attention": attention, "counts": "counts.json",
+           "claims": "claims.json"}  # fmt: skip
 
 # What each job's result depends on ----------------------------------------------------------------
 
@@ -185,8 +186,8 @@ def tables(edition: Edition, wildcards: Wildcards) -> Cfg:
 
 
 def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """Figures show nothing that was published."""
-    return showing(report(edition, wildcards))
+    """Figures show attention beside the published one."""
+    return showing(report(edition, wildcards), "attention")
 
 
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:

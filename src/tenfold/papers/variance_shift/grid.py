@@ -108,6 +108,7 @@ RESULTS = {
     "weight_stats": weight_stats,
     "logits": logits,
     "theory": "theory.json",
+    "claims": "claims.json",
     "counted": "costs.json",
 }
 
@@ -193,9 +194,9 @@ tables = report
 
 
 def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
-    """Of what was published figures show the names of nets alone."""
+    """Of what was published figures show the names of nets and their mean ratios."""
     nets = [{"title": entry["title"], "net": entry["net"]} for entry in edition.published["nets"]]
-    return {**report(edition, wildcards), "published": {"nets": nets}}
+    return {**report(edition, wildcards), "published": {"nets": nets, "ratios": edition.published["ratios"]}}
 
 
 def costs(edition: Edition, wildcards: Wildcards) -> Cfg:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
+from tenfold.launcher import Cfg, Input, Inputs, Job, Outputs, main, stage
 from tenfold.papers.rco.report.results import (
     Arms,
     early_arms,
@@ -16,10 +16,27 @@ from tenfold.papers.rco.report.results import (
 )
 from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Face
-from tenfold.report.figures import GREYS, Figures, draw_curves, draw_lines, new_figure, save_figure, write_figures
+from tenfold.report.figures import (
+    GREYS,
+    PERCENT,
+    POSITIVE,
+    Figures,
+    Words,
+    add_note,
+    add_words,
+    draw_bars,
+    draw_curves,
+    draw_lines,
+    draw_published,
+    new_figure,
+    save_figure,
+    tick_at_integers,
+    words_of,
+    write_figures,
+)
 
 
-def figure_hardness(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
+def figure_hardness(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 3: how far each checkpoint is from students of early checkpoints and of the last."""
     student = main_student(cfg)
     learners = {f"epoch {arm.value:g}": arm for arm in early_arms(arms, student)}
@@ -31,14 +48,16 @@ def figure_hardness(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
         for seed, value in arm.hardness(epoch).items()
     )
     figure, panels = new_figure("Hardness of the teacher's checkpoints (Figure 3)", shown)
-    draw_lines(panels[0], frame, x="epoch", y="kl", arm="student of")
+    draw_lines(panels[0], frame, x="epoch", y="kl", arm="student of", within=POSITIVE)
+    tick_at_integers(panels[0])
     panels[0].set(xlabel="epoch of the teacher's checkpoint", ylabel="KL divergence, held-out images")
     panels[0].legend(title="student of the teacher's")
+    add_words(figure, words, "C2")
     save_figure(figure, frame, paths)
 
 
-def figure_complexity(arms: Arms, shown: Face, paths: Outputs) -> None:
-    """The paper's Figure 4: accuracy against the size of the student."""
+def figure_complexity(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Outputs) -> None:
+    """The paper's Figure 4: accuracy against the size of the student; of one size alone, by method."""
     rows = []
     for (student, name), arm in arms.items():
         most = most_anchors(arms, student)
@@ -51,9 +70,21 @@ def figure_complexity(arms: Arms, shown: Face, paths: Outputs) -> None:
         ]  # fmt: skip
     frame = pd.DataFrame(rows).sort_values("params", kind="stable")
     sized = frame.assign(size=[f"{row.student}\n{row.params:,d}" for row in frame.itertuples()])
-    figure, panels = new_figure("Accuracy by size of the student (Figure 4)", shown)
-    draw_lines(panels[0], sized, x="size", y="accuracy", arm="method")
+    title = "Accuracy by size of the student (Figure 4)"
+    if frame["student"].nunique() > 1:
+        figure, panels = new_figure(title, shown)
+        draw_lines(panels[0], sized, x="size", y="accuracy", arm="method", within=PERCENT)
+    else:
+        figure, panels = new_figure("Accuracy of one student by method (after Figure 4)", shown)
+        draw_bars(panels[0], sized, x="size", y="accuracy", arm="method", within=PERCENT)
+        add_note(figure, "Figure 4 compares students of several sizes; one is trained here")
+    gain = next(row for row in cfg["published"]["methods"] if row["arm"] == "gain")
+    distilled = frame[frame["method"] == "KD"].groupby("student", sort=False)["accuracy"].mean()
+    draw_published(
+        panels[0], range(len(distilled)), distilled + gain["top1"], f"KD + {gain['top1']:g}, RCO's published gain"
+    )
     panels[0].set(xlabel="student and its parameters", ylabel="test accuracy [%]")
+    add_words(figure, words, "C1", "C1-budget")
     save_figure(figure, frame, paths)
 
 
@@ -79,7 +110,7 @@ def figure_trajectory(cfg: Cfg, landscapes: Inputs, shown: Face, paths: Outputs)
     save_figure(figure, frame, paths)
 
 
-def figure_noise(cfg: Cfg, noise: Inputs, shown: Face, paths: Outputs) -> None:
+def figure_noise(cfg: Cfg, noise: Inputs, words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 6: accuracy against the noise in the images."""
     frame = pd.DataFrame(
         {"arm": f"{student}, {arm}", "sigma": sigma, "seed": seed, "accuracy": value}
@@ -88,8 +119,9 @@ def figure_noise(cfg: Cfg, noise: Inputs, shown: Face, paths: Outputs) -> None:
         for seed, value in by_seed.items()
     )
     figure, panels = new_figure("Robustness to noise in the images (Figure 6)", shown)
-    draw_curves(panels[0], frame, x="sigma", y="accuracy", arm="arm")
+    draw_curves(panels[0], frame, x="sigma", y="accuracy", arm="arm", within=PERCENT)
     panels[0].set(xlabel="standard deviation of the noise (normalised images)", ylabel="test accuracy [%]")
+    add_words(figure, words, "C8")
     save_figure(figure, frame, paths)
 
 
@@ -110,12 +142,13 @@ def figures(
     searches: Inputs,
     noise: Inputs,
     landscapes: Inputs,
+    claims: Input,
     figures: Outputs,
 ) -> None:
     """All figures, each with the CSV behind it."""
     found = read_arms(cfg, arms, searches)
     write_figures(FIGURES, figures, cfg=cfg, arms=found, noise=noise,
-                  landscapes=landscapes, shown=face_of(cfg, found))  # fmt: skip
+                  landscapes=landscapes, words=words_of(claims), shown=face_of(cfg, found))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
-from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
+from tenfold.launcher import Cfg, Input, Inputs, Job, Outputs, main, stage
 from tenfold.papers.sknet.report.results import Arms, Attention, main_net, read_arms, read_attention
 from tenfold.report.arms import face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import (
     HATCHES,
     PALETTE,
+    PERCENT,
+    SHARE,
     Figures,
-    draw_curves,
+    Words,
+    add_note,
+    add_words,
+    cut,
     draw_lines,
     draw_points,
+    draw_published,
     new_figure,
     save_figure,
+    share_legend,
+    student_ends,
+    words_of,
     write_figures,
 )
+
+MOST_CLASSES = 20  # whose intervals can be told apart
 
 
 def times(scale: float) -> str:
@@ -36,7 +46,7 @@ def middle_unit(read: Attention) -> str:
     return read.shown[1]
 
 
-def figure_attention(cfg: Cfg, read: Attention, shown: Face, paths: Outputs) -> None:
+def figure_attention(cfg: Cfg, read: Attention, words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 3 (c): attention for the larger kernel in one unit, and D of units, at three scales.
 
     Channels of nets of other seeds have nothing to do with each other, so the curve is the first seed's.
@@ -58,11 +68,19 @@ def figure_attention(cfg: Cfg, read: Attention, shown: Face, paths: Outputs) -> 
     )  # fmt: skip
     title = f"Attention against the scale of objects, {cfg['attention']['arm']} (Figure 3)"
     figure, (left, right) = new_figure(title, shown, columns=2, size=(9.2, 3.9))
-    draw_lines(left, curve[curve["seed"] == first], x="channels", y="value", arm="scale")
+    draw_lines(left, curve[curve["seed"] == first], x="channels", y="value", arm="scale", within=SHARE)
     left.set(title=f"attention for the larger kernel in {unit}, seed {first}", ylabel="mean over test images")
     left.set(xlabel=f"group of channels, {len(curve['channels'].unique())} in all")
     draw_bars_with_deviation(right, bars, [times(scale) for scale in scales])
-    right.set(title="mean attention difference, larger - smaller kernel", ylabel="D; whiskers: sd over images")
+    right.set(title="D: attention for the larger less the smaller kernel", ylabel="D, mean over channels and images")
+    of_paper = cfg["published"]["attention"]
+    published = [(unit, values) for unit in read.shown for name, values in of_paper["units"].items()
+                 if same_stage(name, unit) and of_paper["scales"] == scales]  # fmt: skip
+    if published:
+        places = [place for unit, _ in published for place in bar_places(read.shown.index(unit), len(scales))]
+        draw_published(right, places, [value for _, values in published for value in values],
+                       "published, last unit of the stage")  # fmt: skip
+    add_words(figure, words, "C9")
     save_figure(figure, pd.concat([curve, bars]), paths)
 
 
@@ -72,7 +90,7 @@ def draw_bars_with_deviation(axes: Axes, bars: pd.DataFrame, scales: Sequence[st
     width = 0.8 / len(scales)
     for index, scale in enumerate(scales):
         means = bars[bars["scale"] == scale].groupby("unit", sort=False)[["value", "sd"]].mean().loc[units]
-        places = np.arange(len(units)) + (index - (len(scales) - 1) / 2) * width
+        places = [bar_places(unit, len(scales))[index] for unit in range(len(units))]
         axes.bar(
             places, means["value"], width, yerr=means["sd"], capsize=3, color=PALETTE[index], hatch=HATCHES[index],
             edgecolor="white", error_kw={"ecolor": "0.15", "elinewidth": 0.9}, label=scale,
@@ -81,9 +99,22 @@ def draw_bars_with_deviation(axes: Axes, bars: pd.DataFrame, scales: Sequence[st
     axes.set_xticks(range(len(units)), units)
     axes.grid(visible=False, axis="x")
     axes.legend(title=None)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    add_note(figure, "D: whiskers are the standard deviation over test images, not over seeds")
 
 
-def figure_classes(cfg: Cfg, read: Attention, shown: Face, paths: Outputs) -> None:
+def bar_places(unit: int, scales: int) -> list[float]:
+    """Where the bars of a unit stand, one for each scale."""
+    return [unit + (index - (scales - 1) / 2) * 0.8 / scales for index in range(scales)]
+
+
+def same_stage(unit: str, other: str) -> bool:
+    """``SK_2_3`` and ``SK_2_2``."""
+    return unit.rpartition("_")[0] == other.rpartition("_")[0]
+
+
+def figure_classes(cfg: Cfg, read: Attention, words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 4: D of each class at the first two scales, in the last unit of each stage."""
     scales = cfg["attention"]["scales"][:2]
     frame = pd.DataFrame(
@@ -94,13 +125,22 @@ def figure_classes(cfg: Cfg, read: Attention, shown: Face, paths: Outputs) -> No
         for label, value in row["classes"].items()
     )
     title = f"Attention by class, {cfg['attention']['arm']} (Figure 4)"
-    figure, panels = new_figure(title, shown, columns=len(read.shown), size=(3.1 * len(read.shown), 3.4))
-    draw = draw_lines if frame["class"].nunique() <= 20 else draw_curves
+    figure, panels = new_figure(title, shown, columns=len(read.shown), size=(3.1 * len(read.shown) + 0.8, 3.6))
     for axes, unit in zip(panels, read.shown, strict=True):
-        draw(axes, frame[frame["unit"] == unit], x="class", y="difference", arm="scale")
+        of_unit = frame[frame["unit"] == unit]
+        if frame["class"].nunique() <= MOST_CLASSES:
+            draw_lines(axes, of_unit, x="class", y="difference", arm="scale", within=(-1, 1), joined=False)
+            axes.set_xticks(sorted(of_unit["class"].unique()))
+        else:
+            means = of_unit.groupby(["scale", "class"], sort=False, as_index=False)["difference"].mean()
+            draw_points(axes, means, x="class", y="difference", arm="scale")
+        axes.axhline(0, color="0.3", linewidth=0.8)
         axes.set(title=unit, xlabel="class", ylabel="D" if axes is panels[0] else "")
-        axes.legend().remove()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="upper right", ncols=2)
+    share_legend(figure, panels)
+    add_note(
+        figure, "D: attention for the larger kernel minus that for the smaller, mean over channels and a class's images"
+    )
+    add_words(figure, words, "C9-classes")
     save_figure(figure, frame, paths)
 
 
@@ -113,7 +153,7 @@ def kind_of(arm: str) -> str:
     return {"se": "squeeze-and-excitation"}.get(arm, "one branch" if arm[0] == "k" else "one branch, larger net")
 
 
-def figure_cost(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
+def figure_cost(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Outputs) -> None:
     """After the paper's Figure 2: error against the number of parameters, for all arms of one net."""
     net = main_net(cfg)
     frame = pd.DataFrame(
@@ -123,20 +163,29 @@ def figure_cost(cfg: Cfg, arms: Arms, shown: Face, paths: Outputs) -> None:
         for seed, error in arm.error.items()
     )
     means = frame.groupby(["arm", "kind", "params"], sort=False)["error"].mean().reset_index()
-    figure, (axes,) = new_figure(f"Error and size of all arms, {net} (after Figure 2)", shown, size=(6.6, 4.2))
-    draw_points(axes, means, x="params", y="error", arm="kind")
-    name_points(axes, means[["params", "error"]].to_numpy(), means["arm"])
-    axes.set(xlabel="parameters", ylabel="mean top-1 error [%]")
-    axes.margins(x=0.15)
+    means["place"] = side_by_side(means["params"])
+    figure, (axes,) = new_figure(f"Error and size of all arms, {net} (after Figure 2)", shown, size=(8.4, 5.0))
+    draw_points(axes, means, x="place", y="error", arm="kind")
+    for arm in means.itertuples():
+        ends = cut(student_ends(frame[frame["arm"] == arm.arm]["error"]), PERCENT)
+        axes.plot([arm.place] * 2, ends, "-", color="0.45", linewidth=0.9, zorder=0.9)
+        axes.annotate(str(arm.arm), (arm.place, ends.max() if np.isfinite(ends).all() else arm.error), xytext=(0, 3),
+                      textcoords="offset points", fontsize=6.5, rotation=60)  # fmt: skip
+    axes.set(xlabel="parameters", ylabel="top-1 error [%]")
+    axes.margins(x=0.08, y=0.16)
+    axes.legend(title=None, loc="upper left", bbox_to_anchor=(1, 1))
+    if frame["seed"].nunique() > 1:
+        add_note(figure, f"Whiskers: 95 % Student-t interval over {frame['seed'].nunique()} seeds")
+    add_note(figure, "Arms of equal size stand side by side, around it")
+    add_words(figure, words, "C1", "C2", "C8", "C10-k3")
     save_figure(figure, frame, paths)
 
 
-def name_points(axes: Axes, points: NDArray[np.float64], names: Iterable[str]) -> None:
-    """Names right above points, or right below where a point that has its name already is near."""
-    span = np.ptp(points, axis=0)
-    for place, (point, name) in enumerate(zip(points, names, strict=True)):
-        near = (np.abs(points[:place] - point) < (0.1 * span[0], 0.04 * span[1])).all(axis=1).any()
-        axes.annotate(name, point, xytext=(4, -9 if near else 4), textcoords="offset points", fontsize=6.5)
+def side_by_side(sizes: pd.Series[int]) -> list[float]:
+    """Places of sizes, of which equal ones stand a little apart."""
+    step = 0.018 * (sizes.max() - sizes.min())
+    rank, count = sizes.groupby(sizes).cumcount(), sizes.map(sizes.value_counts())
+    return list(sizes + step * (rank - (count - 1) / 2))
 
 
 FIGURES: Figures = {
@@ -147,11 +196,12 @@ FIGURES: Figures = {
 
 
 @stage
-def figures(cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, figures: Outputs) -> None:
+def figures(cfg: Cfg, job: Job, *, arms: Inputs, attention: Inputs, claims: Input, figures: Outputs) -> None:
     """All figures, each with the CSV behind it."""
     found = read_arms(cfg, arms)
     read = read_attention(attention)
-    write_figures(FIGURES, figures, cfg=cfg, arms=found, read=read, shown=face_of(cfg, found))
+    write_figures(FIGURES, figures, cfg=cfg, arms=found, read=read, words=words_of(claims),
+                  shown=face_of(cfg, found))  # fmt: skip
 
 
 if __name__ == "__main__":

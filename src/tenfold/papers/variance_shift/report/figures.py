@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tenfold.files import read_json
-from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
+from tenfold.launcher import Cfg, Input, Inputs, Job, Outputs, main, stage
 from tenfold.measure.statistics import summary
 from tenfold.papers.variance_shift.report.results import (
     Arms,
@@ -29,25 +29,35 @@ from tenfold.papers.variance_shift.report.results import (
     title_of,
 )
 from tenfold.report.arms import Of, each_of, face_of
-from tenfold.report.face import Face
+from tenfold.report.face import RECOVERED, Face
 from tenfold.report.figures import (
+    PERCENT,
+    SHARE,
     Figures,
+    Words,
+    add_note,
+    add_words,
     draw_bars,
     draw_curves,
     draw_lines,
     draw_points,
+    draw_published,
     new_figure,
     save_figure,
     share_legend,
+    tick_at_integers,
+    words_of,
     write_figures,
 )
 
 CASES = {"a": "(a), before BatchNorm", "b": "(b), before a convolution"}
 COMPARED = ("none", "a-0.5")
+AT_LEAST_ONE = (1.0, np.inf)  # a ratio is that of the larger variance to the smaller
 MODES = {"accuracy": "train mode", "eval_accuracy": "test mode"}
 FEW_EPOCHS = 12  # that are drawn as points, not as curves
 EXAMPLES = 8  # of the paper's Figure 6
 CLASSES = 10  # in one panel of logits
+HALF = "0.5"  # the drop ratio of the paper's tables
 
 
 def like_the_papers(cfg: Cfg, places: list[Place], data: str) -> Place:
@@ -61,7 +71,7 @@ def on(cfg: Cfg, shown: Face, data: str, n: int | None = None) -> Face:
     return replace(shown, data=data_of(cfg, data), n=shown.n if n is None else n)
 
 
-def figure_shift(cfg: Cfg, probed: Arms, shown: Face, paths: Outputs) -> None:
+def figure_shift(cfg: Cfg, probed: Arms, words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 1: the ratio of each BatchNorm layer with and without dropout (a) of 0.5, one net."""
     data, net = place = like_the_papers(cfg, list(probed), "CIFAR-100")
     rows = []
@@ -72,13 +82,21 @@ def figure_shift(cfg: Cfg, probed: Arms, shown: Face, paths: Outputs) -> None:
                 {"arm": title, "seed": seed, "layer": layer, "ratio": ratio} for seed, layer, ratio in arm.by_layer
             ]
     frame = pd.DataFrame(rows)
-    figure, panels = new_figure(f"Variance shift of {net} (Figure 1)", on(cfg, shown, data), size=(5.6, 3.4))
-    draw_curves(panels[0], frame, x="layer", y="ratio", arm="arm")
+    figure, panels = new_figure(f"Variance shift of {net} (Figure 1)", on(cfg, shown, data), size=(6.4, 3.8))
+    draw_curves(panels[0], frame, x="layer", y="ratio", arm="arm", within=AT_LEAST_ONE)
     panels[0].set(xlabel="BatchNorm layer, from the input", ylabel="ratio of stored and met variance")
+    tick_at_integers(panels[0])
+    means = published_ratios(cfg, data, net)
+    beside = frame["layer"].max() + 1
+    shown_means = [means[name] for name in COMPARED if name in means]
+    if shown_means:
+        title = f"published means over layers, {papers_net(cfg, net)}"
+        draw_published(panels[0], [beside] * len(shown_means), shown_means, title)
+    add_words(figure, words, "C4", "C4-order")
     save_figure(figure, frame, paths)
 
 
-def figure_cosine(weights: dict[Place, Weights], shown: Face, paths: Outputs) -> None:
+def figure_cosine(weights: dict[Place, Weights], words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 3: cos^2 of each convolution's weights, and the mean d cos^2 of those of equal d."""
     by_layer = pd.DataFrame(
         {"what": "cos2", "data": data, "net": net, "seed": seed, "x": layer, "value": row["cos2"]}
@@ -96,17 +114,19 @@ def figure_cosine(weights: dict[Place, Weights], shown: Face, paths: Outputs) ->
     figure, panels = new_figure("Weights of convolutions, nets without dropout (Figure 3)", shown, rows=2,
                                 columns=len(datasets), size=(3.6 * len(datasets) + 1.4, 5.6))  # fmt: skip
     for above, below, data in zip(panels[: len(datasets)], panels[len(datasets) :], datasets, strict=True):
-        draw_curves(above, by_layer[by_layer["data"] == data], x="x", y="value", arm="net", arms=nets)
+        draw_curves(above, by_layer[by_layer["data"] == data], x="x", y="value", arm="net", arms=nets, within=SHARE)
+        tick_at_integers(above)
         above.set(title=data, xlabel="convolution, from the input", ylabel="cos^2 to the all-ones vector")
         means = by_d[by_d["data"] == data].groupby(["net", "x"], sort=False, as_index=False)["value"].mean()
         draw_points(below, means, x="x", y="value", arm="net")
         below.set(xlabel="d, inputs of a filter", ylabel="mean d cos^2")
         below.legend(title=None, fontsize=7)
     share_legend(figure, panels[: len(datasets)])
+    add_words(figure, words, "C3")
     save_figure(figure, pd.concat([by_layer, by_d]), paths)
 
 
-def figure_ratios(trained: Arms, probed: Arms, shown: Face, paths: Outputs) -> None:
+def figure_ratios(cfg: Cfg, trained: Arms, probed: Arms, words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 4: a row of ratio curves for each net, and a row of test errors; by case and dataset."""
     curves, errors = ratio_rows(probed), error_rows(trained)
     nets = list(dict.fromkeys(net for _, net in probed))
@@ -121,16 +141,27 @@ def figure_ratios(trained: Arms, probed: Arms, shown: Face, paths: Outputs) -> N
         top = 1 + 1.05 * (curves[curves["case"] == case]["ratio"].max() - 1)
         for row, net in enumerate(nets):
             axes, of_net = grid[row, column], of_column[of_column["net"] == net]
-            draw_curves(axes, of_net, x="layer", y="ratio", arm="drop", arms=drops)
+            draw_curves(axes, of_net, x="layer", y="ratio", arm="drop", arms=drops, within=AT_LEAST_ONE)
+            tick_at_integers(axes)
+            if (mean := published_ratios(cfg, data, net).get(f"{case}-{HALF}")) is not None:
+                draw_published(axes, [of_net["layer"].max() + 1], [mean], f"published mean over layers, {HALF}")
             axes.set(xlabel=None, ylabel=f"{net}\nratio" if column == 0 else None, ylim=(1, top))
         grid[0, column].set_title(f"{CASES[case]}\n{data}")
         grid[-2, column].set_xlabel("BatchNorm layer")
         of_errors = errors[(errors["case"] == case) & (errors["data"] == data)]
-        draw_bars(grid[-1, column], of_errors, x="net", y="error", arm="drop", arms=drops)
+        draw_bars(grid[-1, column], of_errors, x="net", y="error", arm="drop", arms=drops, within=PERCENT)
         grid[-1, column].set(xlabel=None, ylabel="test error [%]" if column == 0 else None)
         grid[-1, column].tick_params(axis="x", labelrotation=20, labelsize=7)
     share_legend(figure, panels)
+    add_words(figure, words, "C4", "C4-b", "C4-order", "C5", "C5-order")
     save_figure(figure, pd.concat([curves, errors]), paths)
+
+
+def published_ratios(cfg: Cfg, data: str, net: str) -> dict[str, float]:
+    """The paper's mean ratios over the layers of its net of the same family, by arm; of no net none."""
+    wanted = papers_data(cfg, data), papers_net(cfg, net)
+    rows = (row for row in cfg["published"]["ratios"] if (row["data"], row["net"]) == wanted)
+    return next((row["mean"] for row in rows if row["source"] in RECOVERED), {})
 
 
 def ratio_rows(probed: Arms) -> pd.DataFrame:
@@ -160,7 +191,7 @@ def drop(name: str) -> str:
     return f"drop ratio {rate_of(name):.1f}"
 
 
-def figure_modes(cfg: Cfg, histories: Inputs, shown: Face, paths: Outputs) -> None:
+def figure_modes(cfg: Cfg, histories: Inputs, words: Words, shown: Face, paths: Outputs) -> None:
     """The paper's Figure 5: accuracy on training images by epoch, in train mode and in test mode."""
     of_each = each_of(histories, cfg["files"]["histories"])
     frame = pd.concat([mode_rows(path, of) for path, of in of_each if of["arm"] in COMPARED])
@@ -172,12 +203,14 @@ def figure_modes(cfg: Cfg, histories: Inputs, shown: Face, paths: Outputs) -> No
     for axes, (data, net) in zip(panels, [(data, net) for data in datasets for net in nets], strict=True):
         part = frame[(frame["data"] == data) & (frame["net"] == net)]
         if frame["epoch"].max() > FEW_EPOCHS:
-            draw_curves(axes, part, x="epoch", y="accuracy", arm="arm", arms=arms)
+            draw_curves(axes, part, x="epoch", y="accuracy", arm="arm", arms=arms, within=PERCENT)
         else:
-            draw_lines(axes, part, x="epoch", y="accuracy", arm="arm")
+            draw_lines(axes, part, x="epoch", y="accuracy", arm="arm", within=PERCENT)
             axes.set_xticks(sorted(part["epoch"].unique()))
         axes.set(title=f"{net} on {data}", ylabel="accuracy [%]")
     share_legend(figure, panels)
+    add_note(figure, "Train mode: the running mean of the epoch, while weights change; test mode: measured at its end")
+    add_words(figure, words, "C6", "C6-gap", "C6-none")
     save_figure(figure, frame, paths)
 
 
@@ -263,13 +296,14 @@ def figures(
     probes: Inputs,
     weight_stats: Inputs,
     logits: Inputs,
+    claims: Input,
     figures: Outputs,
 ) -> None:
     """All figures, each with the CSV behind it."""
     trained = read_arms(cfg, arms, "metrics")
     write_figures(FIGURES, figures, cfg=cfg, trained=trained, probed=read_arms(cfg, probes, "probes"),
                   histories=histories, weights=read_weights(cfg, weight_stats), logits=logits,
-                  shown=face_of(as_one(cfg), all_arms(trained)))  # fmt: skip
+                  words=words_of(claims), shown=face_of(as_one(cfg), all_arms(trained)))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def table_adjust(cfg: Cfg, trained: Arms, probed: Arms, settled: Arms, shown: Fa
     for row in beside(cfg, list(trained)):
         for name in HALVES:
             entry, arm = published(cfg, "adjust", row, arm=name), of_place(probed, row.place, name)
-            cells = {"error": Cell(published=given(entry, "error")), "published": published_change(entry)}
+            cells = {"error": Cell(published=given(entry, "error")), "change": published_change(entry)}
             if arm is not None:
                 cells |= {
                     "error": Cell(arm.error, files=arm.files, published=given(entry, "error")),
@@ -115,10 +115,10 @@ def table_adjust(cfg: Cfg, trained: Arms, probed: Arms, settled: Arms, shown: Fa
         (*KEYS, "dropout"),
         (
             Column("error", "error [%]", ".2f"),
-            Column("published", "change in Table 3 [points]", "+.2f"),
             Column("at_once", "all at once [points]", "+.2f", interval=True),
             Column("by_layer", "layer after layer [points]", "+.2f", interval=True),
             Column("in_use", "averages in use [points]", "+.2f", interval=True),
+            Column("change", "change [points]", "+.2f"),
         ),
         rows,
         (
@@ -133,7 +133,8 @@ def table_adjust(cfg: Cfg, trained: Arms, probed: Arms, settled: Arms, shown: Fa
 
 def published_change(entry: dict[str, Any] | None) -> Cell:
     """What adjusting changed in the paper, in points: arithmetic with two published numbers."""
-    return Cell(exact="-" if entry is None else round(entry["adjusted"] - entry["error"], 2))
+    change = None if entry is None else Published(round(entry["adjusted"] - entry["error"], 2), entry["source"])
+    return Cell(exact="-", published=change)
 
 
 def change(arm: Arm, adjusted: Arm | None, key: str) -> Cell:
