@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from tenfold.files import read_json, write_text
 from tenfold.launcher import Cfg, Input, Job, Outputs, main, stage
 from tenfold.report.face import Data, Face
-from tenfold.report.figures import PALETTE, new_figure, save_figure
+from tenfold.report.figures import PALETTE, add_note, draw_published, new_figure, save_figure
 from tenfold.report.named import bearing
 from tenfold.report.tables import markdown_grid
 
 Claim = Mapping[str, Any]
-DOTS, BAR, LEFT_OUT, PUBLISHED = PALETTE[4], PALETTE[0], PALETTE[7], PALETTE[3]
+DOTS, BAR, LEFT_OUT = PALETTE[4], PALETTE[0], PALETTE[7]
 
 
 @stage
@@ -41,11 +41,18 @@ def page(slug: str, claim: Claim, face: Face, scale: Sequence[Sequence[str]]) ->
     facts = [("paper", f"{printed['published']} ({_source(claim)}){_in_words(claim)}")]
     for read in claim["readings"]:
         facts += _of_reading(read, f"ours, {read['reading']}" if read["reading"] else "ours")
-    facts += [("a plus means", claim["plus"]), ("data", str(face.data) + _others(claim)), ("gate", _gate(claim))]
+    facts += [("a plus means", claim["plus"]), ("data", str(face.data)), ("gate", _gate(claim))]
     facts += [("fair?", _fairness(claim)), ("why this margin", claim["reason"])]
     facts += [(title, claim[key]) for title, key in (("caveat", "caveat"), ("next run", "next")) if claim[key]]
-    lines = [f"# {claim['id']}: {claim['claim']}", "", f"**{printed['word']}**", "", f"_{face.line()}_", ""]
-    lines += [*markdown_grid(("", ""), facts, left=2), ""]
+    lines = [
+        f"# {claim['id']}: {claim['claim']}",
+        "",
+        f"**{_kind(claim)}: {printed['word']}**",
+        "",
+        f"_{face.line()}_",
+        "",
+    ]
+    lines += [*markdown_grid(("", ""), facts, left=2, aligned=False), ""]
     if scale:
         lines += [*markdown_grid(("scale", "here", "the paper"), scale, left=3), ""]
     if checks := claim["gate"]["checks"]:
@@ -60,7 +67,7 @@ def page(slug: str, claim: Claim, face: Face, scale: Sequence[Sequence[str]]) ->
         claim["sentence"],
         "",
     ]
-    traced, made = f"results/{face.edition}/{slug}/claims.json", f"EDITION={face.edition} PAPER={slug}"
+    traced, made = f"results/{face.edition}/{slug}/claims.json:{claim['id']}", f"EDITION={face.edition} PAPER={slug}"
     lines.append(f"Trace a number: `tenfold explain {traced}`; compute it again: `make reproduce {made}`.")
     return "\n".join(lines) + "\n"
 
@@ -82,10 +89,6 @@ def _of_reading(read: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
     said = f"{printed['ours']} ({share}), claimed {printed['claimed']}; {printed['cells']} cells on the claimed side"
     seen = f"{printed['size']}; an effect of {printed['detectable']} would be found with 80 % power"
     return [(name, said), ("size", seen)]
-
-
-def _others(claim: Claim) -> str:
-    return f"; not the paper's: {claim['other_data']}" if claim["other_data"] else ""
 
 
 def _gate(claim: Claim) -> str:
@@ -155,14 +158,26 @@ def draw(claim: Claim, face: Face, paths: Sequence[Path]) -> None:
     ends = claim["effect"] if isinstance(claim["effect"], list) else [claim["effect"]] * (claim["effect"] is not None)
     labels = [label + (f" ({left_out})" if left_out else "") for label, _, left_out in rows]
     if ends:
-        axes.plot(ends, [len(rows)] * len(ends), "D-", color=PUBLISHED, markersize=6)
+        draw_published(axes, ends, [len(rows)] * len(ends), joined=True)
         labels.append("published")
+    add_note(figure, f"{_kind(claim)}: {claim['printed']['word']}")
+    if any(cell["low"] is not None for _, cell, _ in rows):
+        add_note(figure, f"Bars: {_shares(claim)} Student-t interval over seeds; dots: seeds; ticks: means")
     side = _axis(axes, claim)
     axes.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5), xlabel=side)
     axes.tick_params(labelsize=8)
     if not labels:
         axes.text(0.5, 0.5, claim["printed"]["word"], ha="center", transform=axes.transAxes)
     save_figure(figure, _numbers(rows, ends), paths)
+
+
+def _kind(claim: Claim) -> str:
+    return "Pipeline check" if claim["pipeline_check"] else "Verdict"
+
+
+def _shares(claim: Claim) -> str:
+    shares = dict.fromkeys(f"{100 * read['confidence']:g} %" for read in claim["readings"] if read["confidence"])
+    return " and ".join(shares)
 
 
 def _bar(axes: Axes, height: int, cell: Mapping[str, Any], of_all: bool, left_out: bool) -> None:

@@ -136,7 +136,7 @@ def draw_lines(
         markers=list(MARKERS[: len(arms)]),
         linestyles=list(LINES[: len(arms)]) if joined else "none",
         errorbar=_ends_within(within),
-        dodge=0.03 * (len(arms) - 1) if len(arms) > 1 else False,
+        dodge=(0.03 if joined else 0.3) * (len(arms) - 1) if len(arms) > 1 else False,
         capsize=0.05,
         linewidth=1.3,
         markersize=5.5,

@@ -72,6 +72,7 @@ def figure_correlation(cfg: Cfg, structures: Structures, words: Words, shown: Fa
     figure, panels = new_figure(f"Correlation of pruned structures, {net}, p = {ratio}", shown, size=(7.4, 7.0))
     draw_matrix(panels[0], matrix, low=float(np.nanmin(matrix.to_numpy())), high=1.0)
     panels[0].tick_params(labelsize=6)
+    panels[0].tick_params(axis="y", labelrotation=0)
     add_words(figure, words, "C2")
     save_figure(figure, matrix.reset_index(names="structure"), paths)
 
@@ -111,12 +112,12 @@ def figure_gates(cfg: Cfg, histories: Inputs, shown: Face, paths: Outputs) -> No
         )
         draw_lines(panels[0], named, x="epoch", y="gate", arm="quantile", within=SHARE)
         tick_at_integers(panels[0])
-        panels[0].set(xlabel="epoch of gate learning", ylabel="quantile of the gates", ylim=(0, 1.02))
+        panels[0].set(xlabel="epoch of gate learning", ylabel="quantile of the gates", ylim=(-0.02, 1.02))
     else:
         draw_lines(
             panels[0], frame.assign(when="behind the only epoch"), x="quantile", y="gate", arm="when", within=SHARE
         )
-        panels[0].set(xlabel="share of the net's gates that are no larger [%]", ylabel="gate", ylim=(0, 1.02))
+        panels[0].set(xlabel="share of the net's gates that are no larger [%]", ylabel="gate", ylim=(-0.02, 1.02))
         add_note(figure, "Gates are learned for one epoch here: there is no course to show, only where it ends")
     save_figure(figure, frame, paths)
 

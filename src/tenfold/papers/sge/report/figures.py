@@ -104,17 +104,18 @@ def figure_groups(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Output
         for groups, arm in ours
         for seed, gain in minus(arm.accuracy, plain).items()
     )  # fmt: skip
-    title = "Accuracy by number of groups, above the plain net (Figure 5)"
-    figure, (axes,) = new_figure(title, shown, size=(6.2, 4.0))
+    title = "Gain over the plain net by number of groups (Figure 5)"
+    figure, (axes,) = new_figure(title, shown, size=(6.2, 4.4))
     draw_lines(axes, frame, x="position", y="gain", arm="net")
     draw_published(axes, [channels.index(each) for each in of_paper], [top1 - without for top1 in of_paper.values()],
                    "published, SGE-ResNet-50 on ImageNet", joined=True)  # fmt: skip
     axes.axhline(0, color="0.2", linewidth=1)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8)
     known = {cfg["first_channels"] // groups: groups for groups, _ in ours}
-    labels = [f"{each}\n{known[each]} groups" if each in known else f"{each}" for each in channels]
+    labels = [f"{each}\n({known[each]})" if each in known else f"{each}" for each in channels]
     axes.set_xticks(range(len(channels)), labels)
     axes.set(
-        xlabel="channels a group in the first stage; groups of ours",
+        xlabel="channels a group in the first stage (groups of ours)",
         ylabel="test accuracy less the plain net's\n[points], paired by seed",
     )
     add_note(figure, f"The line at 0 is the plain net: {mean(plain.values()):.2f} % here, {without:g} % in the paper")

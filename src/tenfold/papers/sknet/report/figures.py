@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -67,7 +67,7 @@ def figure_attention(cfg: Cfg, read: Attention, words: Words, shown: Face, paths
         for seed, row in read.rows[shown_unit][scale].items()
     )  # fmt: skip
     title = f"Attention against the scale of objects, {cfg['attention']['arm']} (Figure 3)"
-    figure, (left, right) = new_figure(title, shown, columns=2, size=(9.2, 3.9))
+    figure, (left, right) = new_figure(title, shown, columns=2, size=(10.2, 3.9))
     draw_lines(left, curve[curve["seed"] == first], x="channels", y="value", arm="scale", within=SHARE)
     left.set(title=f"attention for the larger kernel in {unit}, seed {first}", ylabel="mean over test images")
     left.set(xlabel=f"group of channels, {len(curve['channels'].unique())} in all")
@@ -79,7 +79,9 @@ def figure_attention(cfg: Cfg, read: Attention, words: Words, shown: Face, paths
     if published:
         places = [place for unit, _ in published for place in bar_places(read.shown.index(unit), len(scales))]
         draw_published(right, places, [value for _, values in published for value in values],
-                       "published, last unit of the stage")  # fmt: skip
+                       "published, last\nunit of the stage")  # fmt: skip
+    right.get_legend().set_loc("upper left")
+    right.get_legend().set_bbox_to_anchor((1, 1), right.transAxes)
     add_words(figure, words, "C9")
     save_figure(figure, pd.concat([curve, bars]), paths)
 
@@ -98,7 +100,7 @@ def draw_bars_with_deviation(axes: Axes, bars: pd.DataFrame, scales: Sequence[st
     axes.axhline(0, color="0.3", linewidth=0.8)
     axes.set_xticks(range(len(units)), units)
     axes.grid(visible=False, axis="x")
-    axes.legend(title=None)
+    axes.legend(title=None, loc="upper left", bbox_to_anchor=(1, 1))
     figure = axes.get_figure(root=True)
     assert figure is not None
     add_note(figure, "D: whiskers are the standard deviation over test images, not over seeds")
@@ -166,26 +168,30 @@ def figure_cost(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Outputs)
     means["place"] = side_by_side(means["params"])
     figure, (axes,) = new_figure(f"Error and size of all arms, {net} (after Figure 2)", shown, size=(8.4, 5.0))
     draw_points(axes, means, x="place", y="error", arm="kind")
-    for arm in means.itertuples():
-        ends = cut(student_ends(frame[frame["arm"] == arm.arm]["error"]), PERCENT)
-        axes.plot([arm.place] * 2, ends, "-", color="0.45", linewidth=0.9, zorder=0.9)
-        axes.annotate(str(arm.arm), (arm.place, ends.max() if np.isfinite(ends).all() else arm.error), xytext=(0, 3),
-                      textcoords="offset points", fontsize=6.5, rotation=60)  # fmt: skip
+    for number, arm in enumerate(means.sort_values("place").itertuples()):
+        errors = frame[frame["arm"] == arm.arm]["error"]
+        low, high = cut(student_ends(errors), PERCENT) if len(errors) > 1 else (arm.error, arm.error)
+        axes.plot([arm.place] * 2, [low, high], "-", color="0.45", linewidth=0.9, zorder=0.9)
+        side: dict[str, Any] = {"va": "bottom", "xytext": (0, 4)} if number % 2 else {"va": "top", "xytext": (0, -4)}
+        axes.annotate(str(arm.arm), (arm.place, high if number % 2 else low), textcoords="offset points", ha="center",
+                      fontsize=6.5, rotation=90, **side)  # fmt: skip
     axes.set(xlabel="parameters", ylabel="top-1 error [%]")
-    axes.margins(x=0.08, y=0.16)
+    axes.margins(x=0.05, y=0.2)
     axes.legend(title=None, loc="upper left", bbox_to_anchor=(1, 1))
     if frame["seed"].nunique() > 1:
         add_note(figure, f"Whiskers: 95 % Student-t interval over {frame['seed'].nunique()} seeds")
-    add_note(figure, "Arms of equal size stand side by side, around it")
+    add_note(figure, "Arms of equal or nearly equal size stand side by side, around it")
     add_words(figure, words, "C1", "C2", "C8", "C10-k3")
     save_figure(figure, frame, paths)
 
 
-def side_by_side(sizes: pd.Series[int]) -> list[float]:
-    """Places of sizes, of which equal ones stand a little apart."""
-    step = 0.018 * (sizes.max() - sizes.min())
-    rank, count = sizes.groupby(sizes).cumcount(), sizes.map(sizes.value_counts())
-    return list(sizes + step * (rank - (count - 1) / 2))
+def side_by_side(sizes: pd.Series[int]) -> pd.Series[float]:
+    """Places of sizes: those that markers would cover are moved apart, around their mean."""
+    step, ordered = 0.022 * (sizes.max() - sizes.min()), sizes.sort_values(kind="stable")
+    cluster = (ordered.diff() > step).cumsum()
+    of_cluster = ordered.groupby(cluster)
+    rank, count = of_cluster.cumcount(), of_cluster.transform("size")
+    return of_cluster.transform("mean") + step * (rank - (count - 1) / 2)
 
 
 FIGURES: Figures = {

@@ -82,7 +82,7 @@ def figure_shift(cfg: Cfg, probed: Arms, words: Words, shown: Face, paths: Outpu
                 {"arm": title, "seed": seed, "layer": layer, "ratio": ratio} for seed, layer, ratio in arm.by_layer
             ]
     frame = pd.DataFrame(rows)
-    figure, panels = new_figure(f"Variance shift of {net} (Figure 1)", on(cfg, shown, data), size=(6.4, 3.8))
+    figure, panels = new_figure(f"Variance shift of {net} (Figure 1)", on(cfg, shown, data), size=(6.4, 4.4))
     draw_curves(panels[0], frame, x="layer", y="ratio", arm="arm", within=AT_LEAST_ONE)
     panels[0].set(xlabel="BatchNorm layer, from the input", ylabel="ratio of stored and met variance")
     tick_at_integers(panels[0])
@@ -92,6 +92,7 @@ def figure_shift(cfg: Cfg, probed: Arms, words: Words, shown: Face, paths: Outpu
     if shown_means:
         title = f"published means over layers, {papers_net(cfg, net)}"
         draw_published(panels[0], [beside] * len(shown_means), shown_means, title)
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8)
     add_words(figure, words, "C4", "C4-order")
     save_figure(figure, frame, paths)
 
@@ -144,7 +145,9 @@ def figure_ratios(cfg: Cfg, trained: Arms, probed: Arms, words: Words, shown: Fa
             draw_curves(axes, of_net, x="layer", y="ratio", arm="drop", arms=drops, within=AT_LEAST_ONE)
             tick_at_integers(axes)
             if (mean := published_ratios(cfg, data, net).get(f"{case}-{HALF}")) is not None:
-                draw_published(axes, [of_net["layer"].max() + 1], [mean], f"published mean over layers, {HALF}")
+                draw_published(
+                    axes, [of_net["layer"].max() + 1], [mean], f"published mean over\nlayers, drop ratio {HALF}"
+                )
             axes.set(xlabel=None, ylabel=f"{net}\nratio" if column == 0 else None, ylim=(1, top))
         grid[0, column].set_title(f"{CASES[case]}\n{data}")
         grid[-2, column].set_xlabel("BatchNorm layer")
@@ -256,7 +259,7 @@ def figure_logits(cfg: Cfg, logits: Inputs, shown: Face, paths: Outputs) -> None
         draw_bars(axes, frame[frame["image"] == example["index"]], x="class", y="score", arm="mode")
         label = content["classes"][example["label"]]
         wrong = content["classes"][int(np.argmax(example["test_mode"]))]
-        axes.set(title=f"image {example['index']}: {label}, taken for {wrong}", xlabel=None, ylabel="score (logit)")
+        axes.set(title=f"image {example['index']}: {label},\ntaken for {wrong}", xlabel=None, ylabel="score (logit)")
         axes.tick_params(axis="x", labelrotation=90)
     if examples:
         share_legend(figure, panels)
