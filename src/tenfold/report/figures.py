@@ -248,7 +248,8 @@ def draw_matrix(axes: Axes, matrix: pd.DataFrame, *, spec: str = ".2f", low: flo
 def draw_published(axes: Axes, x: Any, y: Any, label: str = "published", *, joined: bool = False) -> None:
     """Published values as hollow diamonds, like those of no arm of ours."""
     style = "D:" if joined else "D"
-    (marks,) = axes.plot(x, y, style, color="black", markerfacecolor="white", markersize=6, zorder=5, label=label)
+    (marks,) = axes.plot(x, y, style, color="black", markerfacecolor="white", markersize=6, zorder=5,
+                          clip_on=False, label=label)  # fmt: skip
     if (legend := axes.get_legend()) is not None:
         texts = [*(text.get_text() for text in legend.get_texts()), label]
         axes.legend([*legend.legend_handles, marks], texts, title=legend.get_title().get_text() or None)

@@ -30,6 +30,7 @@ from tenfold.report.figures import (
     draw_published,
     new_figure,
     save_figure,
+    share_legend,
     tick_at_integers,
     words_of,
     write_figures,
@@ -70,19 +71,22 @@ def figure_complexity(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Ou
         ]  # fmt: skip
     frame = pd.DataFrame(rows).sort_values("params", kind="stable")
     sized = frame.assign(size=[f"{row.student}\n{row.params:,d}" for row in frame.itertuples()])
-    title = "Accuracy by size of the student (Figure 4)"
+    methods = list(sized["method"].unique())
     if frame["student"].nunique() > 1:
-        figure, panels = new_figure(title, shown)
+        figure, panels = new_figure("Accuracy by size of the student (Figure 4)", shown, size=(7.4, 4.0))
         draw_lines(panels[0], sized, x="size", y="accuracy", arm="method", within=PERCENT)
+        of_route = 0.0
     else:
-        figure, panels = new_figure("Accuracy of one student by method (after Figure 4)", shown)
+        figure, panels = new_figure("Accuracy of one student by method (after Figure 4)", shown, size=(7.4, 4.0))
         draw_bars(panels[0], sized, x="size", y="accuracy", arm="method", within=PERCENT)
         add_note(figure, "Figure 4 compares students of several sizes; one is trained here")
-    gain = next(row for row in cfg["published"]["methods"] if row["arm"] == "gain")
+        of_route = (methods.index("RCO") - (len(methods) - 1) / 2) * 0.8 / len(methods)
+    gain = next(row["top1"] for row in cfg["published"]["methods"] if row["arm"] == "gain")
     distilled = frame[frame["method"] == "KD"].groupby("student", sort=False)["accuracy"].mean()
     draw_published(
-        panels[0], range(len(distilled)), distilled + gain["top1"], f"KD + {gain['top1']:g}, RCO's published gain"
+        panels[0], np.arange(len(distilled)) + of_route, distilled + gain, f"KD + {gain:g},\nRCO's published gain"
     )
+    share_legend(figure, panels)
     panels[0].set(xlabel="student and its parameters", ylabel="test accuracy [%]")
     add_words(figure, words, "C1", "C1-budget")
     save_figure(figure, frame, paths)
