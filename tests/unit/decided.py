@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tenfold.files import read_json
+from tenfold import config
+from tenfold.files import read_json, write_json
 
 
 def without_gates(cfg: dict[str, Any]) -> dict[str, Any]:
@@ -16,6 +17,14 @@ def without_gates(cfg: dict[str, Any]) -> dict[str, Any]:
 def claims_in(path: Path) -> dict[str, dict[str, Any]]:
     """The claims of a ``claims.json`` by id, each with what its first reading says."""
     return {claim["id"]: claim["readings"][0] | claim for claim in read_json(path)["claims"]}
+
+
+def all_open(slug: str, folder: Path) -> Path:
+    """A ``claims.json`` with no more than figures read: of every claim of a paper that it is open."""
+    path = folder / "open.json"
+    said = {"pipeline_check": None, "printed": {"word": "open"}}
+    write_json(path, {"claims": [{"id": claim["id"], **said} for claim in config.paper(slug).claims]})
+    return path
 
 
 def no_histories(metrics: list[Path]) -> list[Path]:

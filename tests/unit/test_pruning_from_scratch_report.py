@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from tenfold.files import write_json, write_text
 from tenfold.launcher import Job
 from tenfold.papers.pruning_from_scratch import grid
 from tenfold.papers.pruning_from_scratch.report import figures, results, tables, verdicts
+from tenfold.report.face import Data, Face
 from tenfold.workflow import House, Paper, seeds_of
 
-from .decided import claims_in, no_histories
+from .decided import all_open, claims_in, no_histories
 
 NET = "resnet20-c8"
 STANDARD = 1_000_000
@@ -74,8 +76,8 @@ def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
     for path in local(grid.search_times(edition, wildcards)):
         write_text(path, "seed,epoch,seconds,examples_per_second\n0,1,2.5,10\n0,2,1.5,10\n")
     for path in local(grid.gate_histories(edition, wildcards)):
-        lines = ["seed,epoch,gate_mean,gate_q05,gate_q50,gate_q95"]
-        lines += [f"{seed},{epoch},{1 / epoch},0.1,0.5,0.9" for seed in cfg["seeds"] for epoch in (1, 2)]
+        lines = ["seed,epoch,gate_q00,gate_q05,gate_q25,gate_q50,gate_q75,gate_q95,gate_q100"]
+        lines += [f"{seed},{epoch},0,0.1,0.2,0.5,0.7,0.9,1" for seed in cfg["seeds"] for epoch in (1, 2)]
         write_text(path, "\n".join(lines) + "\n")
     inputs = {
         name: local(getattr(grid, name)(edition, wildcards))
@@ -122,7 +124,7 @@ def test_the_accuracy_table_has_every_arm_with_mean_sd_and_budget(made: dict[str
     assert pruned["accuracy.published"] == "not recovered"
     text = (tmp_path / "out/table-accuracy.md").read_text()
     assert "shapes-10 (stand-in for CIFAR-10)" in text
-    assert "66.10 ± 0.10 (n 3)" in text
+    assert "66.10 ± 0.10 |" in text
 
 
 def test_the_comparison_pairs_seeds_and_never_shows_remembered_values(made: dict[str, Any], tmp_path: Path) -> None:
@@ -202,15 +204,42 @@ def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], t
     suffixes = (".png", ".pdf", ".csv")
     out = {name: forms(tmp_path / "out", name, *suffixes) for name in figures.FIGURES}
     figures.figures(
-        made["cfg"], Job(resume=tmp_path / "resume"), arms=made["metrics"], structures=made["structures"],
-        gate_histories=made["gate_histories"], figures=[path for of in out.values() for path in of],
-    )  # fmt: skip
+        made["cfg"],
+        Job(resume=tmp_path / "resume"),
+        arms=made["metrics"],
+        structures=made["structures"],
+        gate_histories=made["gate_histories"],
+        claims=all_open("pruning-from-scratch", tmp_path),
+        figures=[path for of in out.values() for path in of],
+    )
     for paths in out.values():
         assert all(path.stat().st_size > 500 for path in paths[:2])
     assert len(rows_of(tmp_path / "out/figure-accuracy.csv")) == 15
     matrix = rows_of(tmp_path / "out/figure-correlation.csv")
     assert len(matrix) == 16
     assert float(matrix[3][matrix[3]["structure"]]) == pytest.approx(1.0)
+
+
+def test_gates_of_one_epoch_are_shown_where_it_ends(
+    made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, frame, paths: drawn.append((figure, frame)))
+    face = Face("small", Data("shapes-10", "CIFAR-10"), n=3, device="cpu", precision="bf16")
+    figures.figure_gates(made["cfg"], made["gate_histories"], face, [])
+    for path in made["gate_histories"]:
+        rows = [row for row in path.read_text().splitlines() if row.split(",")[1] != "2"]
+        path.write_text("\n".join(rows) + "\n")
+    figures.figure_gates(made["cfg"], made["gate_histories"], face, [])
+    (course, _), (end, frame) = drawn
+    said = ["".join(text.get_text() for text in figure.findobj(Text)) for figure in (course, end)]
+    assert [figure.axes[0].get_xlabel() for figure in (course, end)] == [
+        "epoch of gate learning",
+        "share of the net's gates that are no larger [%]",
+    ]
+    assert ["there is no course to show" in text for text in said] == [False, True]
+    means = frame.groupby("quantile")["gate"].mean()
+    assert means.to_dict() == pytest.approx({0: 0, 5: 0.1, 25: 0.2, 50: 0.5, 75: 0.7, 95: 0.9, 100: 1})
 
 
 def test_an_arm_and_its_files(paper: Paper) -> None:

@@ -18,7 +18,7 @@ from tenfold.papers.rco.report import figures, results, tables, verdicts
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, House, Paper, seeds_of
 
 from ..listed_files import only
-from .decided import claims_in, no_histories, without_gates
+from .decided import all_open, claims_in, no_histories, without_gates
 
 STUDENT = "resnet8-c8"
 BUDGET = 3
@@ -290,6 +290,7 @@ def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], t
         Job(resume=tmp_path / "r"),
         arms=made["metrics"],
         **inputs,
+        claims=all_open("rco", tmp_path),
         figures=[path for of in out.values() for path in of],
     )
     for paths in out.values():

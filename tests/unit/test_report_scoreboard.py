@@ -152,8 +152,15 @@ def test_a_primary_claim_has_a_page_and_a_forest_plot(tmp_path: Path) -> None:
     scale = {"scale": [["epochs", "4", "160"]]}
     claim_pages(scale, Job(resume=tmp_path / "r"), claims=path, pages=out)
     text = out[0].read_text()
-    for said in ("# C1: C1 is so", "**supported**", "+1.020 [+1.000, +1.040] points", "params x 1.02", "| epochs | 4 "):
+    for said in (
+        "# C1: C1 is so",
+        "**Verdict: supported**",
+        "+1.020 [+1.000, +1.040] points",
+        "params x 1.02",
+        "| epochs | 4 ",
+    ):
         assert said in text
+    assert "`tenfold explain results/real/sge/claims.json:C1`" in text
     with out[3].open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["effect"]) for row in rows if row["seed"]] == pytest.approx([1.0, 1.01, 1.02, 1.03, 1.04])

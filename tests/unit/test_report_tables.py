@@ -19,7 +19,6 @@ from tenfold.report.tables import (
     Published,
     Row,
     Table,
-    face_line,
     table_csv,
     table_latex,
     table_markdown,
@@ -28,6 +27,7 @@ from tenfold.report.tables import (
     write_table,
 )
 
+ROOT = Path(__file__).parents[2]
 FACE = Face("small", Data("shapes-10", "CIFAR-10"), n=3, device="cpu", precision="bf16")
 FILES = ["runs/small/x/metrics/ours-s0-2.json"]
 TOP1 = {0: 81.0, 1: 82.0, 2: 81.3}
@@ -63,13 +63,14 @@ def markdown_rows(text: str) -> list[list[str]]:
     return [[part.strip() for part in line.strip("|").split("|")] for line in lines]
 
 
-def test_markdown_prints_published_beside_ours_with_spread_and_n() -> None:
+def test_markdown_prints_ours_then_what_was_published_with_spread_and_n() -> None:
     header, _, first, second, third, fourth = markdown_rows(table_markdown(table()))
-    assert header == ["net", "method", "top-1 (%), published on CIFAR-10", "top-1 (%), ours", "MACs"]
-    assert first == ["ResNet-20", "ours_40 %", "91.14", "81.43 ± 0.51 (n 3)", "not run at small"]
-    assert second == ["ResNet-20", "a¦b & c", "not recovered", "0.33 (n 1)", "40,551,552"]
-    assert third == ["ResNet-56", "ours", "93.05", "not run at small", "not run at small"]
-    assert fourth == ["ResNet-56", "other", "-", "70.00 ± 0.00 (n 2)", "not run at small"]
+    assert header == ["net", "method", "top-1 (%)", "MACs", "top-1 (%), published on CIFAR-10"]
+    assert first == ["ResNet-20", "ours_40 %", "81.43 ± 0.51", "not run at small", "91.14"]
+    assert second == ["ResNet-20", "a¦b & c", "0.33 (n 1)", "40,551,552", "not recovered"]
+    assert third == ["ResNet-56", "ours", "not run at small", "not run at small", "93.05"]
+    assert fourth == ["ResNet-56", "other", "70.00 ± 0.00 (n 2)", "not run at small", "-"]
+    assert "Ours: mean ± standard deviation over 3 seeds, or as many as a cell says (n)." in table_markdown(table())
 
 
 def test_csv_keeps_full_precision_and_the_spread() -> None:
@@ -111,7 +112,7 @@ def test_a_column_on_other_data_says_so() -> None:
     text = table_markdown(
         replace(other, rows=[Row(["a", "b"], {"top1": Cell(TOP1, published=Published(1.0, "paper"))})])
     )
-    assert markdown_rows(text)[0][2:] == ["error, published on CIFAR-100", "error, shapes-100, ours"]
+    assert markdown_rows(text)[0][2:] == ["error, shapes-100", "error, published on CIFAR-100"]
     assert "shapes-100 (stand-in for CIFAR-100)" in text
 
 
@@ -124,7 +125,7 @@ def test_latex_is_a_booktabs_table_with_everything_escaped() -> None:
     assert all(line.replace(r"\&", "").count("&") == 4 for line in body)
     assert r"ours\_40 \%" in text
     assert r"a|b \& c" in text
-    assert r"81.43 $\pm$ 0.51 (n 3)" in text
+    assert r"81.43 $\pm$ 0.51 &" in text
     assert "±" not in text
     unescaped = text.replace(r"\%", "").replace(r"\_", "").replace(r"\&", "")
     assert "%" not in unescaped
@@ -183,7 +184,7 @@ def test_a_difference_may_be_printed_with_its_interval() -> None:
     ])  # fmt: skip
     text = table_markdown(shown)
     half = 4.302653 / math.sqrt(3)  # Student's t for two degrees of freedom, sd 1
-    assert f"+2.00 [{2 - half:+.2f}, {2 + half:+.2f}] (n 3)" in text
+    assert f"+2.00 [{2 - half:+.2f}, {2 + half:+.2f}] |" in text
     assert " +1.00 (n 1) |" in text
     assert "In brackets: 95 % interval" in text
     assert "standard deviation" not in text
@@ -195,7 +196,7 @@ def test_only_a_mean_has_a_sign() -> None:
         columns=[Column("gain", "gain", "+.2f")],
         rows=[Row(["ResNet-20", "ours"], {"gain": Cell({0: 1.0, 1: 2.0, 2: 3.0})})],
     )
-    assert "+2.00 ± 1.00 (n 3)" in table_markdown(gains)
+    assert "+2.00 ± 1.00 |" in table_markdown(gains)
 
 
 def test_a_count_is_of_no_data() -> None:
@@ -205,11 +206,107 @@ def test_a_count_is_of_no_data() -> None:
         rows=[Row(["a", "b"], {"params": Cell(exact=1234, published=Published("1.2k", "paper"))})],
     )
     text = table_markdown(counted)
-    assert markdown_rows(text)[0][2:] == ["parameters, published", "parameters, ours"]
+    assert markdown_rows(text)[0][2:] == ["parameters", "parameters, published"]
     assert text.count("counted") == 0
     assert csv_rows(table_csv(counted))[0]["data"] == "none: counted on shapes alone"
 
 
 def test_what_no_training_enters_names_no_seeds() -> None:
-    assert face_line(untrained("small")) == "Edition small; data none: counted on shapes alone; nothing trained"
-    assert face_line(untrained("real", Data("votes"))) == "Edition real; data votes; nothing trained"
+    assert untrained("small").line() == "Edition small; data none: counted on shapes alone; nothing trained"
+    assert untrained("real", Data("votes")).line() == "Edition real; data votes; nothing trained"
+
+
+def grids(text: str) -> list[list[list[str]]]:
+    """The grids of a table in Markdown, each as header and rows of cells."""
+    found: list[list[list[str]]] = []
+    for block in text.split("\n\n"):
+        lines = [line.replace(r"\|", "¦") for line in block.splitlines() if line.startswith("|")]
+        if lines:
+            found.append([[cell.strip() for cell in line.strip("|").split("|")] for line in (lines[0], *lines[2:])])
+    return found
+
+
+def is_nothing(cell: str) -> bool:
+    return cell in ("", "-", "not recovered") or cell.startswith("not run")
+
+
+def check_narrow_and_full(text: str) -> None:
+    """No line of a grid is longer than 200 characters, no column is empty, and no row has keys alone."""
+    assert max((len(line) for line in text.splitlines() if line.startswith("|")), default=0) <= 200
+    for header, *rows in grids(text):
+        assert rows
+        for name, *cells in zip(header, *rows, strict=True):
+            assert not all(map(is_nothing, cells)), f"{name} is empty"
+        for row in rows:
+            assert any(not is_nothing(cell) for cell in row)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("results/*/*/tables/*.md")), ids=lambda p: "-".join(p.parts[-4:]))
+def test_recorded_tables_are_narrow_and_have_no_empty_columns(path: Path) -> None:
+    check_narrow_and_full(path.read_text(encoding="utf-8"))
+
+
+def wide(columns: int) -> Table:
+    """Columns of which the first has published numbers, the last nothing, the one before a word in place of numbers."""
+    names = [f"c{number}" for number in range(columns)]
+    cells = {name: Cell(TOP1, files=FILES) for name in names[:-2]}
+    cells["c0"] = Cell(TOP1, published=Published(91.14, "paper"))
+    cells[names[-2]] = Cell(exact="not counted", published=Published(None, "unknown"))
+    rows = [
+        Row(["ours", "-"], cells),
+        Row(["theirs", "-"], {"c0": Cell(published=Published(90.0, "paper"))}),
+        Row(["nobody's", "-"], {"c0": Cell(published=Published(None, "unknown"))}),
+    ]
+    return Table("Wide", FACE, ["net", "why"], [Column(n, f"a long header of {n} [%]", ".2f") for n in names], rows)
+
+
+def test_a_wide_table_is_cut_into_grids_ours_apart_from_published() -> None:
+    text = table_markdown(wide(14))
+    check_narrow_and_full(text)
+    first, second, published = grids(text)
+    assert first[0][0] == second[0][0] == published[0][0] == "net"
+    assert [*first[0][1:], *second[0][1:]] == [f"a long header of c{number} [%]" for number in range(12)]
+    assert [row[0] for row in first[1:]] == [row[0] for row in second[1:]] == ["ours"]
+    assert published == [
+        ["net", "a long header of c0 [%], published on CIFAR-10"], ["ours", "91.14"], ["theirs", "90.00"]
+    ]  # fmt: skip
+    assert "A row that a grid lacks has no number there." in text
+
+
+def test_a_narrow_table_is_one_grid_and_says_what_it_leaves_out() -> None:
+    text = table_markdown(wide(3))
+    check_narrow_and_full(text)
+    (grid,) = grids(text)
+    assert grid == [
+        ["net", "a long header of c0 [%]", "a long header of c0 [%], published on CIFAR-10"],
+        ["ours", "81.43 ± 0.51", "91.14"],
+        ["theirs", "not run at small", "90.00"],
+    ]
+    assert "Left out, not counted: a long header of c1 [%]." in text
+    assert "Left out, not recovered: a long header of c1 [%], published on CIFAR-10." in text
+    assert "Left out, not run at small: a long header of c2 [%]." in text
+    assert "Left out: 1 row without any number." in text
+    rows = csv_rows(table_csv(wide(3)))
+    assert [row["net"] for row in rows] == ["ours", "theirs", "nobody's"]
+    assert {row["c2"] for row in rows} == {"not run at small"}
+
+
+def test_a_table_without_any_number_says_so() -> None:
+    nothing = replace(table(), rows=[Row(["a", "b"], {"top1": Cell(published=Published(1.0, "memory"))})])
+    text = table_markdown(nothing)
+    assert grids(text) == []
+    assert "Left out, not run at small: top-1 (%); MACs." in text
+    assert "Left out, not recovered: top-1 (%), published on CIFAR-10." in text
+    assert table_latex(nothing).count(r"\\") == 1
+
+
+def test_other_real_data_name_the_papers() -> None:
+    data = Data("cifar-10", paper="imagenet")
+    text = table_markdown(table(replace(FACE, edition="real", data=data)))
+    assert "data cifar-10 (other real data, paper: imagenet)" in text
+    assert markdown_rows(text)[0][-1] == "top-1 (%), published on imagenet"
+    assert "Published on imagenet, ours on cifar-10, so not comparable: top-1 (%)." in text
+    assert not data.is_standin
+    standin = Data("shapes-10", "CIFAR-10", "imagenet")
+    assert str(standin) == "shapes-10 (stand-in for CIFAR-10, paper: imagenet)"
+    assert standin.of_paper == "imagenet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from statistics import mean
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,7 @@ from tenfold.workflow import TABLE_FORMS, Edition, House, seeds_of
 
 from .. import mini_imagenet
 from ..listed_files import only
-from .decided import claims_in, no_histories, without_gates
+from .decided import all_open, claims_in, no_histories, without_gates
 
 torch.set_num_threads(1)
 
@@ -138,7 +139,7 @@ def test_gains_are_paired_and_stand_beside_those_of_resnet_50(made: dict[str, An
     assert float(rows["SGE"]["gain.published"]) == 1.2
     assert float(rows["GC"]["gain.published"]) == pytest.approx(-2.496)
     assert rows["none"]["gain"] == "-"
-    assert "published on ImageNet" in (tmp_path / "out/table-attention.md").read_text()
+    assert "published on imagenet" in (tmp_path / "out/table-attention.md").read_text()
 
 
 def test_ablations_stand_where_the_paper_has_the_same_setting(made: dict[str, Any], tmp_path: Path) -> None:
@@ -251,12 +252,15 @@ def test_arms_that_were_not_trained_are_named(made: dict[str, Any], tmp_path: Pa
 def test_figures_have_what_was_measured_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}.{form}" for name in figures.FIGURES for form in ("png", "csv")]
     cfg = made["cfg"]
-    figures.figures(cfg, Job(resume=tmp_path / "r"), arms=made["metrics"], statistics=made["statistics"], figures=paths)
+    figures.figures(cfg, Job(resume=tmp_path / "r"), arms=made["metrics"], statistics=made["statistics"],
+                    claims=all_open("sge", tmp_path), figures=paths)  # fmt: skip
     lengths = rows_of(tmp_path / "figure-lengths.csv")
     assert [(row["from"], row["to"], row["before"], row["after"]) for row in lengths][1] == ("1.0", "2.0", "7", "4")
     assert {(row["groups"], row["position"]) for row in rows_of(tmp_path / "figure-groups.csv")} == {
-        ("1", "0"), ("2", "1"), ("4", "2"), ("8", "3"),
+        ("1", "1"), ("2", "2"), ("4", "3"), ("8", "4"),  # the published 32 channels a group stand first
     }  # fmt: skip
+    gains = [float(row["gain"]) for row in rows_of(tmp_path / "figure-groups.csv") if row["groups"] == "4"]
+    assert mean(gains) == pytest.approx(2.0, abs=0.02)
     assert len(rows_of(tmp_path / "figure-variance.csv")) == 5 * 4 * 2
 
 

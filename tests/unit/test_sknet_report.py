@@ -18,7 +18,7 @@ from tenfold.papers.sknet.costs import costs
 from tenfold.papers.sknet.report import figures, results, tables, verdicts
 from tenfold.workflow import House, seeds_of
 
-from .decided import claims_in, no_histories, without_gates
+from .decided import all_open, claims_in, no_histories, without_gates
 
 SCALES = [1.0, 1.5, 2.0]
 UNITS = ["SK_2_1", "SK_2_2", "SK_3_1", "SK_3_2", "SK_4_1", "SK_4_2"]
@@ -131,9 +131,9 @@ def test_the_table_of_attention_has_slope_and_interval_of_every_unit(made: dict[
     line = next(
         line for line in (tmp_path / "table-attention.md").read_text().splitlines() if line.startswith("| SK_3_2")
     )
-    assert f"+0.0402 {ends} (n 5)" in line
+    assert f"+0.0402 {ends} |" in line
     assert (
-        "In brackets: 95 % interval of the mean over n seeds (Student)."
+        "In brackets: 95 % interval of the mean over 5 seeds (Student)."
         in (tmp_path / "table-attention.md").read_text()
     )
 
@@ -141,8 +141,9 @@ def test_the_table_of_attention_has_slope_and_interval_of_every_unit(made: dict[
 def test_figures_are_drawn_from_the_rows(made: dict[str, Any], tmp_path: Path) -> None:
     out = {name: [tmp_path / f"figure-{name}.csv", tmp_path / f"figure-{name}.png"]
            for name in ("attention", "classes", "cost")}  # fmt: skip
+    paths = [path for of in out.values() for path in of]
     figures.figures(made["cfg"], Job(resume=tmp_path / "r"), arms=made["arms"], attention=made["attention"],
-                    figures=[path for of in out.values() for path in of])  # fmt: skip
+                    claims=all_open("sknet", tmp_path), figures=paths)  # fmt: skip
     scales = pd.read_csv(out["attention"][0])
     assert set(scales["unit"]) == {"SK_2_2", "SK_3_2", "SK_4_2"}
     curve = scales[scales["what"] == "attention"]
@@ -158,6 +159,16 @@ def test_figures_are_drawn_from_the_rows(made: dict[str, Any], tmp_path: Path) -
         "one branch, larger net": 3,
     }
     assert all(paths[1].stat().st_size > 10_000 for paths in out.values())
+
+
+def test_no_two_arms_of_one_size_have_one_place() -> None:
+    sizes = pd.Series([76_570, 109_786, 76_570, 109_786, 137_242, 109_786])
+    places = figures.side_by_side(sizes)
+    assert places.nunique() == len(sizes)
+    step = 0.022 * (137_242 - 76_570)
+    assert list(places[[0, 2]]) == pytest.approx([76_570 - step / 2, 76_570 + step / 2])
+    assert list(places[[1, 3, 5]]) == pytest.approx([109_786 - step, 109_786, 109_786 + step])
+    assert places[4] == 137_242
 
 
 def decided(made: dict[str, Any], folder: Path) -> dict[str, Any]:

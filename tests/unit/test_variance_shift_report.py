@@ -22,7 +22,7 @@ from tenfold.report.tables import write_table
 from tenfold.workflow import FIGURE_FORMS, TABLE_FORMS, House
 
 from ..listed_files import only
-from .decided import claims_in, without_gates
+from .decided import all_open, claims_in, without_gates
 
 CONFIG = config.read_yaml(config.CONFIG / "papers" / "variance-shift.yaml")
 NETS = {"densenet22": {"family": "densenet"}, "wrn10-2": {"family": "wide_resnet"}}
@@ -202,14 +202,13 @@ def test_table_1_has_means_over_the_convolutions_and_the_power_of_d(shown: dict[
 def test_table_3_has_three_readings_beside_the_published_change(
     made: dict[str, Any], shown: dict[str, list[dict[str, str]]], tmp_path: Path
 ) -> None:
-    readings = ("error", "published", "at_once", "by_layer", "in_use")
+    readings = ("error", "change.published", "at_once", "by_layer", "in_use")
     for dropout, expected in (("(a) 0.5", [26, -1.88, -3, -3, -2]), ("(b) 0.5", [21, -0.34, -1, -1, -0.5])):
         row = row_where(shown["adjust"], data="CIFAR-10", net="DenseNet-BC 100-12", dropout=dropout)
         assert [float(row[name]) for name in readings] == pytest.approx(expected)
         assert {row[f"{name}.n"] for name in readings[2:]} == {"5"}
-    assert (
-        row_where(shown["adjust"], data="CIFAR-100", net="ResNeXt-29 8x64d", dropout="(b) 0.5")["published"] == "-0.24"
-    )
+    published = row_where(shown["adjust"], data="CIFAR-100", net="ResNeXt-29 8x64d", dropout="(b) 0.5")
+    assert (published["change"], published["change.published"]) == ("-", "-0.24")
     without = only(made, "settled", lambda of: of["arm"] != "b-0.5")
     row = row_where(make_tables(without, tmp_path)["adjust"], data="CIFAR-10", net="WRN-28-10", dropout="(b) 0.5")
     assert (row["by_layer.n"], row["in_use"]) == ("5", "not run at real")
@@ -253,7 +252,7 @@ def test_the_table_of_ratios_has_paired_differences_with_intervals(made: dict[st
     assert float(row["over_b"]) == pytest.approx(0.42)
     none = row_where(rows, data="CIFAR-100", net="DenseNet-BC 100-12", dropout="none")
     assert none["over_none"] == none["over_b"] == "-"
-    assert "+0.490 [+0.490, +0.490] (n 5)" in (tmp_path / "table-ratios.md").read_text()  # equal noise in both arms
+    assert "+0.490 [+0.490, +0.490]" in (tmp_path / "table-ratios.md").read_text()  # equal noise in both arms
 
 
 def test_stand_ins_are_named_beside_the_papers_data(tmp_path: Path) -> None:
@@ -413,6 +412,7 @@ def draw(made: dict[str, Any], out: Path) -> dict[str, list[Path]]:
         Job(resume=out / "r"),
         arms=made["metrics"],
         **inputs,
+        claims=all_open("variance-shift", out),
         figures=[path for of in paths.values() for path in of],
     )
     return {name.removeprefix("figure-"): of_figure for name, of_figure in paths.items()}
@@ -440,9 +440,12 @@ def test_the_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], t
 def test_equal_measurements_give_equal_bytes(made: dict[str, Any], tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in ("first", "second"))
     shown = results.read_arms(made["cfg"], made["probes"], "probes")
+    words = {"C4": "open", "C4-order": "open"}
     for out in (first, second):
         face = face_of(results.as_one(made["cfg"]), results.all_arms(shown))
-        figures.figure_shift(made["cfg"], shown, face, [out / f"shift{suffix}" for suffix in (".png", ".pdf", ".csv")])
+        figures.figure_shift(
+            made["cfg"], shown, words, face, [out / f"shift{suffix}" for suffix in (".png", ".pdf", ".csv")]
+        )
     for name in ("shift.png", "shift.pdf", "shift.csv"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 

@@ -63,8 +63,11 @@ class Face:
         return f"Edition {self.edition}; data {self.data}; {seeds}; device {self.device}; precision {self.precision}"
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as JSON-ready values."""
-        return asdict(self)
+        """All of it as JSON-ready values; of the paper's dataset where it is another one."""
+        said = asdict(self)
+        if self.data.paper is None:
+            del said["data"]["paper"]
+        return said
 
 
 COUNTED = Data("none: counted on shapes alone")

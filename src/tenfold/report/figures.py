@@ -252,7 +252,8 @@ def draw_published(axes: Axes, x: Any, y: Any, label: str = "published", *, join
                           clip_on=False, label=label)  # fmt: skip
     if (legend := axes.get_legend()) is not None:
         texts = [*(text.get_text() for text in legend.get_texts()), label]
-        axes.legend([*legend.legend_handles, marks], texts, title=legend.get_title().get_text() or None)
+        handles: list[Any] = [*legend.legend_handles, marks]
+        axes.legend(handles, texts, title=legend.get_title().get_text() or None)
 
 
 def tick_at_integers(axes: Axes) -> None:
@@ -271,7 +272,7 @@ def share_legend(figure: Figure, panels: Iterable[Axes]) -> None:
     figure.legend(handles.values(), handles.keys(), loc="outside right center")
 
 
-def student_ends(values: Sequence[float]) -> tuple[float, float]:
+def student_ends(values: ArrayLike) -> tuple[float, float]:
     """Ends of the 95 % Student interval of the mean, for seaborn's ``errorbar``; none for one value."""
     interval = mean_interval(np.asarray(values, dtype=float))
     return (interval.low, interval.high) if math.isfinite(interval.high) else (math.nan, math.nan)
@@ -282,8 +283,8 @@ def cut(ends: ArrayLike, within: Range) -> NDArray[np.float64]:
     return np.clip(np.asarray(ends, dtype=float), *within)
 
 
-def _ends_within(within: Range) -> Callable[[Sequence[float]], tuple[float, float]]:
-    def ends(values: Sequence[float]) -> tuple[float, float]:
+def _ends_within(within: Range) -> Callable[[ArrayLike], tuple[float, float]]:
+    def ends(values: ArrayLike) -> tuple[float, float]:
         low, high = cut(student_ends(values), within)
         return float(low), float(high)
 

@@ -80,8 +80,7 @@ def figure_attention(cfg: Cfg, read: Attention, words: Words, shown: Face, paths
         places = [place for unit, _ in published for place in bar_places(read.shown.index(unit), len(scales))]
         draw_published(right, places, [value for _, values in published for value in values],
                        "published, last\nunit of the stage")  # fmt: skip
-    right.get_legend().set_loc("upper left")
-    right.get_legend().set_bbox_to_anchor((1, 1), right.transAxes)
+    right.legend(loc="upper left", bbox_to_anchor=(1, 1))
     add_words(figure, words, "C9")
     save_figure(figure, pd.concat([curve, bars]), paths)
 
@@ -134,7 +133,7 @@ def figure_classes(cfg: Cfg, read: Attention, words: Words, shown: Face, paths: 
             draw_lines(axes, of_unit, x="class", y="difference", arm="scale", within=(-1, 1), joined=False)
             axes.set_xticks(sorted(of_unit["class"].unique()))
         else:
-            means = of_unit.groupby(["scale", "class"], sort=False, as_index=False)["difference"].mean()
+            means = of_unit.groupby(["scale", "class"], sort=False)["difference"].mean().reset_index()
             draw_points(axes, means, x="class", y="difference", arm="scale")
         axes.axhline(0, color="0.3", linewidth=0.8)
         axes.set(title=unit, xlabel="class", ylabel="D" if axes is panels[0] else "")
@@ -168,12 +167,13 @@ def figure_cost(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Outputs)
     means["place"] = side_by_side(means["params"])
     figure, (axes,) = new_figure(f"Error and size of all arms, {net} (after Figure 2)", shown, size=(8.4, 5.0))
     draw_points(axes, means, x="place", y="error", arm="kind")
-    for number, arm in enumerate(means.sort_values("place").itertuples()):
-        errors = frame[frame["arm"] == arm.arm]["error"]
-        low, high = cut(student_ends(errors), PERCENT) if len(errors) > 1 else (arm.error, arm.error)
-        axes.plot([arm.place] * 2, [low, high], "-", color="0.45", linewidth=0.9, zorder=0.9)
+    errors = {arm: of_arm["error"].tolist() for arm, of_arm in frame.groupby("arm")}
+    places = means.sort_values("place")
+    for number, (arm, place) in enumerate(zip(places["arm"], places["place"], strict=True)):
+        low, high = cut(student_ends(errors[arm]), PERCENT) if len(errors[arm]) > 1 else errors[arm] * 2
+        axes.plot([place, place], [low, high], "-", color="0.45", linewidth=0.9, zorder=0.9)
         side: dict[str, Any] = {"va": "bottom", "xytext": (0, 4)} if number % 2 else {"va": "top", "xytext": (0, -4)}
-        axes.annotate(str(arm.arm), (arm.place, high if number % 2 else low), textcoords="offset points", ha="center",
+        axes.annotate(arm, (place, high if number % 2 else low), textcoords="offset points", ha="center",
                       fontsize=6.5, rotation=90, **side)  # fmt: skip
     axes.set(xlabel="parameters", ylabel="top-1 error [%]")
     axes.margins(x=0.05, y=0.2)
