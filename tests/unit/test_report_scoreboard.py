@@ -154,7 +154,7 @@ def test_a_primary_claim_has_a_page_and_a_forest_plot(tmp_path: Path) -> None:
     text = out[0].read_text()
     for said in (
         "# C1: C1 is so",
-        "**Verdict: supported**",
+        "**verdict: supported**",
         "+1.020 [+1.000, +1.040] points",
         "params x 1.02",
         "| epochs | 4 ",

@@ -172,7 +172,7 @@ def draw(claim: Claim, face: Face, paths: Sequence[Path]) -> None:
 
 
 def _kind(claim: Claim) -> str:
-    return "Pipeline check" if claim["pipeline_check"] else "Verdict"
+    return "pipeline check" if claim["pipeline_check"] else "verdict"
 
 
 def _shares(claim: Claim) -> str:

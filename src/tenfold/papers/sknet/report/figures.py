@@ -102,7 +102,7 @@ def draw_bars_with_deviation(axes: Axes, bars: pd.DataFrame, scales: Sequence[st
     axes.legend(title=None, loc="upper left", bbox_to_anchor=(1, 1))
     figure = axes.get_figure(root=True)
     assert figure is not None
-    add_note(figure, "D: whiskers are the standard deviation over test images, not over seeds")
+    add_note(figure, "D: whiskers are the standard deviation over images, not over seeds")
 
 
 def bar_places(unit: int, scales: int) -> list[float]:
