@@ -93,7 +93,7 @@ def add_note(figure: Figure, note: str) -> None:
     """A line more below the figure, beside its face; the same one is said once."""
     below = _below(figure)[0]
     said, line = below.get_text(), textwrap.fill(note, width=int(figure.get_figwidth() * 17))
-    if line not in said:
+    if f"\n{line}\n" not in f"\n{said}\n":
         below.set_text(f"{said}\n{line}".lstrip())
 
 
@@ -294,17 +294,15 @@ def _ends_within(within: Range) -> Callable[[ArrayLike], tuple[float, float]]:
 def _name_interval(axes: Axes, marks: str, frame: pd.DataFrame, by: Sequence[str], within: Range) -> None:
     """Says below the figure what whiskers or bands are; nothing where single values have none."""
     counts = frame.groupby(list(by), sort=False).size()
-    least, most = int(counts.min()), int(counts.max())
-    if most < 2:
+    if counts.empty or counts.max() < 2:
         return
     of_seeds = "seed" in frame and not frame.duplicated([*by, "seed"]).any()
-    over = f"{most} {'seeds' if of_seeds else 'values'}" if least == most else f"{least} to {most} seeds"
-    bounds = [f"{end:g}" for end in within if math.isfinite(end)]
+    n = " to ".join(map(str, dict.fromkeys((counts.min(), counts.max()))))
+    bounds = " and ".join(f"{end:g}" for end in within if math.isfinite(end))
+    said = f"{marks}: 95 % Student-t interval over {n} {'seeds' if of_seeds else 'values'}"
     figure = axes.get_figure(root=True)
     assert figure is not None
-    add_note(
-        figure, f"{marks}: 95 % Student-t interval over {over}" + (f", cut at {' and '.join(bounds)}" if bounds else "")
-    )
+    add_note(figure, f"{said}, cut at {bounds}" if bounds else said)
 
 
 def save_figure(figure: Figure, frame: pd.DataFrame, paths: Iterable[Path]) -> None:
