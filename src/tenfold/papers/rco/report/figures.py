@@ -88,7 +88,7 @@ def figure_complexity(cfg: Cfg, arms: Arms, words: Words, shown: Face, paths: Ou
     )
     share_legend(figure, panels)
     panels[0].set(xlabel="student and its parameters", ylabel="test accuracy [%]")
-    add_words(figure, words, "C1", "C1-budget")
+    add_words(figure, words, "C1", "C1-budget", "C1-restarts")
     save_figure(figure, frame, paths)
 
 
