@@ -285,7 +285,7 @@ def test_a_narrow_table_is_one_grid_and_says_what_it_leaves_out() -> None:
     assert "Left out, not counted: a long header of c1 [%]." in text
     assert "Left out, not recovered: a long header of c1 [%], published on CIFAR-10." in text
     assert "Left out, not run at small: a long header of c2 [%]." in text
-    assert "Left out: 1 row without any number." in text
+    assert "Left out, not run at small: row nobody's / -." in text
     rows = csv_rows(table_csv(wide(3)))
     assert [row["net"] for row in rows] == ["ours", "theirs", "nobody's"]
     assert {row["c2"] for row in rows} == {"not run at small"}

@@ -21,6 +21,7 @@ from tenfold.report.named import bearing, call
 
 FORMAT = 1
 WIDTH = 200  # characters of a printed line
+LISTED = 10  # rows that are left out and named
 NOT_RUN = "not run"
 Value = float | int | str | None
 
@@ -377,21 +378,28 @@ def _notes(table: Table, columns: Sequence[_Shown], empty: Sequence[_Shown]) -> 
         notes.append(f"In brackets: 95 % interval of the mean {over} (Student).")
     if any(cell.published is not None and cell.published.source not in RECOVERED for _, cell in cells):
         notes.append("Not recovered: the published number was read in no source.")
-    return [*notes, *_left_out(columns, empty)]
+    return [*notes, *_left_out(table, columns, empty)]
 
 
-def _left_out(columns: Sequence[_Shown], empty: Sequence[_Shown]) -> Iterator[str]:
-    """Which columns and how many rows have nothing in them; they stand in the CSV."""
-    reasons: dict[str, list[str]] = {}
-    for column in empty:
-        said = column.words or [text for text in column.texts if text not in ("-", "")]
-        if said:
-            reasons.setdefault(said[0], []).append(column.header)
-    for reason, headers in reasons.items():
-        yield f"Left out, {reason}: {'; '.join(headers)}."
-    rows = sum(all(map(_says_nothing, row)) for row in zip(*(column.texts for column in columns), strict=True))
-    if rows:
-        yield f"Left out: {rows} row{'s' if rows > 1 else ''} without any number."
+def _left_out(table: Table, columns: Sequence[_Shown], empty: Sequence[_Shown]) -> Iterator[str]:
+    """Which columns and rows have nothing in them, and what they say instead; they stand in the CSV."""
+    for reason, names in _by_reason((column.header, column.texts) for column in empty):
+        yield f"Left out, {reason}: {'; '.join(names)}."
+    texts = zip(*(column.texts for column in columns), strict=True)
+    rows = [(" / ".join(row.keys), of_row) for row, of_row in zip(table.rows, texts, strict=False)]
+    for reason, names in _by_reason((name, of_row) for name, of_row in rows if all(map(_says_nothing, of_row))):
+        few = f"row{'s' if len(names) > 1 else ''} {'; '.join(names)}"
+        yield f"Left out, {reason}: {few if len(names) <= LISTED else f'{len(names)} rows'}."
+
+
+def _by_reason(named: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, list[str]]]:
+    """Names by the first of their texts that is a word; without those that have dashes alone."""
+    found: dict[str, list[str]] = {}
+    for name, texts in named:
+        words = sorted((text for text in dict.fromkeys(texts) if text not in ("-", "")), key=_says_nothing)
+        if words:
+            found.setdefault(words[0], []).append(name)
+    yield from found.items()
 
 
 def _not_run(edition: str) -> str:
