@@ -7,17 +7,15 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
 from tenfold.errors import UserError
+
+if TYPE_CHECKING:  # else in functions: what computes needs no schema
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
@@ -63,14 +61,18 @@ def _keys(validator: Any, keys: dict[str, Any], instance: Any, _schema: Any) -> 
     yield from validator.descend(instance, closed)
 
 
-_Schema = extend(Draft202012Validator, {"keys": _keys})
-
-
 @cache
 def _schema(path: Path) -> Validator:
     """A schema that may refer to the parts, and to nothing else outside of itself: no network."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
+    validator: Any = extend(Draft202012Validator, {"keys": _keys})
     parts = DRAFT202012.create_resource(read_yaml(SCHEMAS / PARTS))
-    return _Schema(read_yaml(path), registry=Registry().with_resource(PARTS, parts))
+    schema: Validator = validator(read_yaml(path), registry=Registry().with_resource(PARTS, parts))
+    return schema
 
 
 def read_yaml(path: Path) -> Any:
@@ -108,6 +110,8 @@ def load_yaml(path: Path, schema: Path) -> Any:
 
 def check(value: Any, schema: Path, where: str) -> None:
     """Checks a value against a schema file; ``where`` names the value's origin in the error."""
+    from jsonschema.exceptions import best_match
+
     error = best_match(_schema(schema).iter_errors(value), key=_depth)
     if error is not None:
         raise UserError(f"{where}: {explain(error)}")

@@ -14,14 +14,16 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import requests
+from typing import TYPE_CHECKING
 
 from tenfold.errors import UserError
 from tenfold.faults import fault
 from tenfold.files import commit_file
 from tenfold.launcher import Job
 from tenfold.registry import Archive, Dataset
+
+if TYPE_CHECKING:  # else in functions: what finds its files in a folder asks no network
+    import requests
 
 RAW = Path("data/raw")
 MIRROR = "TENFOLD_MIRROR"
@@ -224,6 +226,8 @@ def _receive_all(url: str, part: Path, archive: Archive, job: Job) -> None:
 
 def _receive(url: str, part: Path, start: int, archive: Archive, job: Job) -> str | None:
     """Appends to ``part`` what one connection gives; returns why it broke off, or None if it ended as announced."""
+    import requests
+
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     connected = False
     try:
@@ -259,6 +263,8 @@ def _receive(url: str, part: Path, start: int, archive: Archive, job: Job) -> st
 
 
 def _reason(error: requests.RequestException) -> str:
+    import requests
+
     match error:
         case requests.Timeout():
             return "no answer in time"

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
-from scipy.io import loadmat
 
 from tenfold.errors import UserError
 from tenfold.fetch import MIRROR, RAW, fetch
@@ -78,6 +77,8 @@ def validation_labels(path: Path, classes: list[str]) -> list[int]:
     It numbers classes in an order of its own: its table names each number's WordNet id; entries with children are
     no classes.
     """
+    from scipy.io import loadmat  # only here: what trains on photographs does not read the table
+
     with tarfile.open(path) as kit:
         content = {Path(member.name).name: kit.extractfile(member) for member in kit.getmembers() if member.isfile()}
         truth, table = content["ILSVRC2012_validation_ground_truth.txt"], content["meta.mat"]

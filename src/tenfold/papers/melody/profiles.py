@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import ClusterError, kmeans2
 
 from tenfold.data.melodies import BAR, BEAT, NO_EVENT, Events
 from tenfold.files import read_json
@@ -64,6 +63,8 @@ def fit(rhythms: Floats, k: int, restarts: int, seed: int) -> Floats:
 
 
 def _kmeans(rhythms: Floats, k: int, generator: np.random.Generator) -> Floats:
+    from scipy.cluster.vq import ClusterError, kmeans2  # only here, so that melodies are composed without
+
     for _ in range(TRIES):
         try:
             centres, _ = kmeans2(rhythms, k, iter=ITERATIONS, minit="++", missing="raise", rng=generator)
