@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tenfold import config, variants, workflow
+from tenfold.books import run
 from tenfold.errors import UserError, limit_of_machine
 
 Verb = Callable[[argparse.Namespace], int]
@@ -40,6 +41,10 @@ def go_to_root(given: argparse.Namespace) -> None:
         UserError: the working directory is not within the project whose sources run.
     """
     here, root = Path.cwd().resolve(), config.ROOT
+    for files in ("out", "archives"):
+        named = getattr(given, files, None)
+        if named:
+            setattr(given, files, [here / path for path in named] if isinstance(named, list) else here / named)
     if not (root / "Snakefile").exists():
         raise UserError(
             f"tenfold is installed in {Path(__file__).parent} without its clone, which it works on: "
@@ -98,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
                        help="a setting of the paper, dotted, such as recipe.lr=0.1; may be given again")  # fmt: skip
     tried.add_argument("--name", default="", help="of variants/NAME.yaml; made from the settings if not given")
     tried.add_argument("--dry-run", "-n", action="store_true", help="only say what would run")
+    packed = add("pack", _pack, "make a bundle of what computes a target's rows on a machine without Snakemake")
+    packed.add_argument("targets", nargs="+", metavar="TARGET", help="EDITION/PAPER, or files below runs/")
+    packed.add_argument("--out", type=Path, metavar="NAME.tar", help="build/pack/TARGET.tar if not given")
+    packed.add_argument("--part-size", type=run.size, default="64M", metavar="SIZE", help="of its parts, such as 64M")
+    packed.add_argument("--data", action="store_true", help="the datasets that it needs too, as an archive of its own")
+    unpacked = add("unpack", _unpack, "take in the rows that a bundle's run.py has computed, if they are today's")
+    unpacked.add_argument(
+        "archives", nargs="+", type=Path, metavar="NAME.tar", help="all its parts beside NAME.tar.sha256"
+    )
     replayed = add("replay", _replay, "show that rewritten code does what recorded code did, on a small probe of both")
     replayed.add_argument("papers", nargs="*", help="slugs; all configured papers if none is given")
     replayed.add_argument("--edition", default="", help="every edition on record if not given")
@@ -203,6 +217,23 @@ def _compare(given: argparse.Namespace) -> int:
         print("nothing was compared: make reproduce computes it, make restore brings what is on record")
         return int(given.strict)
     return int(given.strict and any(comparison.outcome == DIFFERS for comparison in found))
+
+
+def _pack(given: argparse.Namespace) -> int:
+    from tenfold.books.pack import pack
+
+    print("\n".join(pack(given.targets, given.out, given.part_size, data=given.data)))
+    return 0
+
+
+def _unpack(given: argparse.Namespace) -> int:
+    from tenfold.books.unpack import unpack
+
+    placed, refused = unpack(given.archives)
+    print("\n".join(placed))
+    for reason in refused:
+        print(f"tenfold: {reason}", file=sys.stderr)
+    return 2 if refused else 0
 
 
 def _replay(given: argparse.Namespace) -> int:

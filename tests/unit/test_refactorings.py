@@ -195,11 +195,11 @@ def test_a_changed_setting_changes_the_configuration_of_what_depends_on_it(
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    plan = {job.outputs: job for job in planned("real/sge", tmp_path)}
+    plan = {job.outputs: job for job in planned("real/sge", root=tmp_path)}
     path = tmp_path / "config/papers/sge.yaml"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    edited = planned("real/sge", tmp_path)
+    edited = planned("real/sge", root=tmp_path)
     assert {job.outputs for job in edited} == set(plan)
     changed = [job for job in edited if job.cfg != plan[job.outputs].cfg]
     assert {job.rule for job in changed} == concerned

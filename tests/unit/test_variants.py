@@ -150,8 +150,8 @@ def test_the_recipe_of_an_arm_concerns_its_training_and_no_other_job(tmp_path: P
     (tmp_path / "variants").mkdir()
     laid = "".join(f"{slug}: {{ arm_recipes: {{ {arm}: {{ lr: 0.0123 }} }} }}\n" for slug, arm in ARMS.items())
     (tmp_path / "variants/one.yaml").write_text(laid)
-    edition = {job.outputs: job for job in planned("small/all", tmp_path)}
-    variant = {at_edition(job): job for job in planned("small+one/all", tmp_path)}
+    edition = {job.outputs: job for job in planned("small/all", root=tmp_path)}
+    variant = {at_edition(job): job for job in planned("small+one/all", root=tmp_path)}
     assert set(variant) == set(edition)
     changed = [outputs for outputs, job in variant.items() if job.cfg != edition[outputs].cfg]
     reports = {outputs for outputs in edition if ".report." in edition[outputs].module}

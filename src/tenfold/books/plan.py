@@ -59,18 +59,20 @@ class PlannedJob:
         return self.arguments[self.arguments.index(name) + 1]
 
 
-def planned(target: str, root: Path = Path(), *, edition: str = "") -> list[PlannedJob]:
-    """All jobs that lead to a target, whatever was run already.
+def planned(*targets: str, root: Path = Path(), edition: str = "", everything: bool = True) -> list[PlannedJob]:
+    """The jobs that lead to some targets.
 
     Args:
-        target: as on Snakemake's command line.
+        targets: as on Snakemake's command line.
         root: a checkout.
         edition: the edition for `config/config.yaml`, where another than the configured one is meant.
+        everything: all of them, whatever was run already; else those that Snakemake would run.
 
     Raises:
         UserError: Snakemake's own words, where it cannot plan.
     """
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--forceall", "--cores", "1", target]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1", *targets]
+    command += ["--forceall"] if everything else []
     command += ["--config", f"edition={edition}"] if edition else []
     env = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
     env["PYTHONPATH"] = str(root.resolve() / "src")
@@ -79,7 +81,7 @@ def planned(target: str, root: Path = Path(), *, edition: str = "") -> list[Plan
     )
     if done.returncode != 0:
         said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        raise UserError(f"snakemake --dry-run {target}: {' '.join(said[-3:])}")
+        raise UserError(f"snakemake --dry-run {' '.join(targets)}: {' '.join(said[-3:])}")
     return [job for block in re.split(r"\n(?=\[\w{3} \w{3} +\d)", done.stdout) if (job := _job(block)) is not None]
 
 

@@ -263,7 +263,7 @@ def _probed(ledger: Ledger, root: Path) -> Tree:
     _write_yaml(path, content)
     datasets = root / "config" / "datasets.yaml"
     _write_yaml(datasets, drawn_small(config.read_yaml(datasets)))
-    plan = planned(ledger.name, root, edition=ledger.edition)
+    plan = planned(ledger.name, root=root, edition=ledger.edition)
     return Tree(root, {output: job for job in plan for output in job.outputs})
 
 
@@ -300,7 +300,7 @@ def _bring_data(trees: list[Tree], outputs: list[str]) -> None:
         name = Path(job.outputs[0]).stem
         small = small_form(name, entries.get(name, {}))
         if job.outputs[0].startswith("data/") and small in entries:
-            (drawn,) = planned(f"data/prepared/{small}.safetensors", now.root)
+            (drawn,) = planned(f"data/prepared/{small}.safetensors", root=now.root)
             _run_side_by_side([replace(now, plan=dict.fromkeys(drawn.outputs, drawn))], list(drawn.outputs))
             for path in drawn.outputs:
                 for tree in trees:

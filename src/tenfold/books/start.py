@@ -219,7 +219,7 @@ def _restore_job(job: Job, known: bool) -> list[str]:
     for output, checksum in job.outputs.items():
         if checksum and (ASIDE / checksum).exists() and not Path(output).exists():
             move(ASIDE / checksum, Path(output))
-    mtimes = {output: _mtime(output) for output in job.outputs}
+    mtimes = {output: mtime(output) for output in job.outputs}
     notes = {output: metadata.read(output) for output in job.outputs}
     as_noted = {
         output: noted is not None and mtimes[output] in (None, noted["endtime"]) for output, noted in notes.items()
@@ -235,14 +235,15 @@ def _restore_job(job: Job, known: bool) -> list[str]:
             _say(f"{output}: not the recorded bytes; set aside as {ASIDE / present[output]}, made again when needed")
         other = []
     if not other:
-        _note(job, mtimes)
+        note(job, mtimes)
     foreign = [output for output in other if not as_noted[output] and not made_here(Path(output))]
     for output in foreign:
         metadata.mark_incomplete(output)
     return foreign
 
 
-def _mtime(path: str) -> float | None:
+def mtime(path: str) -> float | None:
+    """When a file was last changed; None where there is none."""
     try:
         return Path(path).stat().st_mtime
     except FileNotFoundError:
@@ -255,7 +256,8 @@ def move(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def _note(job: Job, mtimes: dict[str, float | None]) -> None:
+def note(job: Job, mtimes: dict[str, float | None]) -> None:
+    """Notes a job's outputs as Snakemake would, had it run the job; those that are not here have None as their time."""
     checksums = {
         path: checksum or sha256(Path(path)) for path, checksum in job.inputs.items() if checksum or Path(path).exists()
     }
