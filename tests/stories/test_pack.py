@@ -172,8 +172,8 @@ def test_data_that_are_not_here_are_listed_or_asked_for(clone: Repository) -> No
     assert "bring data/prepared/shapes-10-smoke.safetensors (SHA-256 1d2437f8" in said
     refused = clone.tenfold("pack", "full/toy", "--data", check=False)
     assert refused.returncode == 2 and "make it first (snakemake data/prepared/shapes-10-smoke" in refused.stderr
-    unknown = clone.tenfold("pack", "full/toi", check=False)
-    assert unknown.returncode == 2 and unknown.stderr.startswith("tenfold: 'toi' is not a paper")
+    unknown = clone.tenfold("pack", "full/nopaper", check=False)
+    assert unknown.returncode == 2 and unknown.stderr.startswith("tenfold: 'nopaper' is not a paper")
 
 
 def test_rows_of_other_settings_or_other_code_are_refused(there: Path, clone: Repository) -> None:
@@ -227,7 +227,7 @@ def test_an_archive_writes_nothing_but_rows(clone: Repository, tmp_path: Path, r
 def test_a_row_of_a_real_paper_is_computed_on_the_bare_machine(house: Repository, bare: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
     said = house.tenfold("pack", ROW, "--data", "--out", str(there / "row.tar")).stdout
-    assert said.startswith("1 jobs; "), said
+    assert said.startswith("jobs: 1; "), said
     elsewhere(bare, there, "--workers", "1", "--seconds", "5")
     done = elsewhere(bare, there, "--workers", "1")
     assert done.returncode == 0 and "0 waiting, 0 failed, 0 skipped" in done.stdout, done

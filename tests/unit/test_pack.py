@@ -111,7 +111,7 @@ def test_jobs_run_side_by_side_each_on_a_gpu(tmp_path: Path) -> None:
     (tmp_path / "runs/e/p/t.json").unlink()
     assert call(tmp_path, CUDA_VISIBLE_DEVICES="").returncode == 0
     made = json.loads((tmp_path / "runs/e/p/t.json").read_text())
-    assert (made["CUDA_VISIBLE_DEVICES"], made["TENFOLD_LEASED"]) == ("", None), "no GPU is made up"
+    assert (made["CUDA_VISIBLE_DEVICES"], made["TENFOLD_LEASED"]) == ("", ""), "no GPU is made up"
 
 
 def test_the_time_is_kept_and_results_can_be_had_at_any_moment(tmp_path: Path) -> None:

@@ -59,14 +59,14 @@ def pack(targets: list[str], out: Path | None, part_size: int, *, data: bool) ->
     absent = [path for path in bring if not Path(path).exists()]
     if data and absent:
         raise UserError(f"{absent[0]} is not here: make it first (snakemake {absent[0]})")
-    said = [f"{len(jobs)} jobs; reports and datasets are made here", run.write_archive(out, files, part_size)]
+    said = [f"jobs: {len(jobs)}; reports and datasets are made here", run.write_archive(out, files, part_size)]
     if data and bring:
         datasets = {path: Path(path) for path in bring}
         said.append(run.write_archive(out.with_suffix(".data.tar"), datasets, part_size))
     else:
         said += [f"bring {path} (SHA-256 {checksum or 'unknown'})" for path, checksum in bring.items()]
     copy_whole(Path(run.__file__), out.with_name("run.py"))
-    said.append(f"copy all parts and {out.with_name('run.py')} into an empty folder there: python run.py --help")
+    said.append(f"copy all of it and {out.with_name('run.py')} into an empty folder there: python run.py --help")
     return said
 
 

@@ -93,7 +93,8 @@ def write_archive(path: Path, files: Mapping[str, Path | bytes], part_size: int)
             lines.append(f"{hashlib.sha256(content).hexdigest()}  {part.name}\n")
         length = whole.tell()
     _write_whole(listing, io.BytesIO("".join(lines).encode()))
-    return f"{path}: {len(files)} files, {length / 1e6:.1f} MB in {len(lines)} parts, which {listing.name} lists"
+    parts = f"{path.name}.000" if len(lines) == 1 else f"{path.name}.000 to .{len(lines) - 1:03d}"
+    return f"{path}: {len(files)} files, {length / 1e6:.1f} MB, in {parts} and {listing.name}"
 
 
 def extract(listing: Path, folder: Path, refused: Callable[[str], str | None] = lambda _name: None) -> list[str]:
@@ -199,7 +200,8 @@ class Job:
         with self.said.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
             lines = file.read().decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last.partition("] ")[2] if last.startswith("[") else last  # without the job's name
 
 
 def record_of(output: str) -> Path:
@@ -224,8 +226,9 @@ def judge(jobs: list[Job]) -> None:
 def gpus() -> list[str]:
     """The GPUs that there are, as CUDA_VISIBLE_DEVICES takes them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    found = sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
-    return found if named is None else [name.strip() for name in named.split(",") if name.strip()]
+    if named is None:
+        return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    return [name.strip() for name in named.split(",") if name.strip()]
 
 
 class Runner:
@@ -282,10 +285,9 @@ class Runner:
         paths = [str(Path("src").resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
         env = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         env |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        if self.gpus:
-            several = range(slot, slot + min(job.processes, len(self.gpus)))
-            chosen = ",".join(self.gpus[number % len(self.gpus)] for number in several)
-            env |= {"CUDA_VISIBLE_DEVICES": chosen, LEASED: chosen}
+        several = range(slot, slot + min(job.processes, len(self.gpus)))
+        chosen = ",".join(self.gpus[number % len(self.gpus)] for number in several)
+        env |= {LEASED: chosen} | ({"CUDA_VISIBLE_DEVICES": chosen} if chosen else {})
         job.said.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", *job.arguments]
         with job.said.open("wb") as said:
