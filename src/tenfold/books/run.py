@@ -24,7 +24,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -127,7 +127,7 @@ def extract(listing: Path, folder: Path, refused: Callable[[str], str | None] = 
                 for member in members:
                     (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
                     _write_whole(folder / member.name, cast("IO[bytes]", tar.extractfile(member)))
-        except tarfile.TarError as error:
+        except (tarfile.TarError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise BundleError(f"{listing}: its parts are no archive ({error})") from None
     return [member.name for member in members]
 
@@ -188,12 +188,12 @@ class Job:
 
     def has_made(self, output: str) -> bool:
         """Whether an output is here, with the record that is written last, and of these settings and this code."""
+        cfg = json.loads(self.arguments[self.arguments.index("--cfg") + 1])
         try:
             record = json.loads(record_of(output).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return Path(output).exists() and (record["cfg"], record["code"]) == (cfg, self.code)
+        except (OSError, ValueError, KeyError, TypeError):
             return False
-        cfg = json.loads(self.arguments[self.arguments.index("--cfg") + 1])
-        return Path(output).exists() and (record["cfg"], record["code"]) == (cfg, self.code)
 
     def last_line(self) -> str:
         """The last line that it has said."""
@@ -238,6 +238,7 @@ class Runner:
         self.jobs, self.free, self.gpus = jobs, list(range(workers)), gpus()
         self.makers = {output: job for job in jobs for output in job.outputs}
         self.processes: dict[subprocess.Popen[bytes], Job] = {}
+        self.asked: set[subprocess.Popen[bytes]] = set()
         self.stopped_at = 0.0
         self.began = self.shown_at = time.monotonic()
 
@@ -247,15 +248,12 @@ class Runner:
             signal.signal(number, lambda *_: self.stop())
         while True:
             self._reap()
-            if not self.stopped_at and time.monotonic() - self.began >= seconds:
+            if time.monotonic() - self.began >= seconds:
                 self.stop()
-            if not self.stopped_at:
-                self._start_ready()
+            self._start_ready()
+            self._end_stopped()
             if not self.processes:
                 return
-            if self.stopped_at and time.monotonic() - self.stopped_at > GRACE:
-                for process in self.processes:
-                    os.killpg(process.pid, signal.SIGKILL)
             self._show()
             time.sleep(POLL)
 
@@ -264,14 +262,20 @@ class Runner:
         return [job for job in self.jobs if job.state in states]
 
     def stop(self) -> None:
-        """Starts no more jobs, and asks those that run to save and stop."""
+        """Lets no more jobs start, and has those that run save and stop."""
         self.stopped_at = self.stopped_at or time.monotonic()
-        for process in self.processes:
-            process.terminate()
+
+    def _end_stopped(self) -> None:
+        for process in self.processes if self.stopped_at else ():
+            if process not in self.asked:  # once: a second signal could meet a job that is cleaning up
+                self.asked.add(process)
+                process.terminate()
+            elif time.monotonic() - self.stopped_at > GRACE:
+                os.killpg(process.pid, signal.SIGKILL)
 
     def _start_ready(self) -> None:
         for job in self.of(WAITS):
-            if not self.free:
+            if not self.free or self.stopped_at:
                 return
             makers = [self.makers[path] for path in job.inputs if path in self.makers]
             absent = [path for path in job.inputs if path not in self.makers and not Path(path).exists()]
@@ -376,7 +380,7 @@ def read_jobs() -> list[Job]:
     return [Job(**job) for job in content["jobs"]]
 
 
-def collect(jobs: Collection[Job], path: Path, part_size: int, *, weights: bool) -> None:
+def collect(jobs: list[Job], path: Path, part_size: int, *, weights: bool) -> None:
     """Writes the archive of results: what is finished, with its run records, and what unfinished jobs go on from."""
     files: dict[str, Path | bytes] = {}
     resumed = {}
@@ -389,7 +393,11 @@ def collect(jobs: Collection[Job], path: Path, part_size: int, *, weights: bool)
             resumed[str(job.resume)] = job.arguments
     if files:
         files |= {RESUMED: json.dumps(resumed, sort_keys=True, indent=1).encode()}
-        say(write_archive(path, files, part_size))
+        try:
+            say(write_archive(path, files, part_size))
+        except FileNotFoundError:  # a job that another call runs has just ended
+            judge(jobs)
+            collect(jobs, path, part_size, weights=weights)
         listing = path.with_name(path.name + LISTING)
         if listing.parent.resolve() == Path.cwd():
             _note_known(listing, [])
@@ -427,6 +435,6 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except BundleError as error:
+    except (BundleError, OSError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         sys.exit(2)

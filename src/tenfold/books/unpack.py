@@ -75,7 +75,7 @@ def _place(folder: Path, names: list[str]) -> tuple[int, int, list[str]]:
             refused.append(why)
         else:
             _accept(folder, {output: record for output, record in records.items() if record}, todays[row[0]])
-    asked = read_json(folder / run.RESUMED) if run.RESUMED in names else {}
+    asked = _asked(folder / run.RESUMED)
     of_others = []
     for name in resumed:
         job = todays.get(_output_of(name))
@@ -84,6 +84,15 @@ def _place(folder: Path, names: list[str]) -> tuple[int, int, list[str]]:
         elif not made_here(Path(job.outputs[0])):
             start.move(folder / name, Path(name))
     return len(rows) - len(refused), len(resumed) - len(of_others), refused + of_others
+
+
+def _asked(path: Path) -> dict[str, list[str]]:
+    """Resume file -> the arguments of its job; none where nobody says."""
+    try:
+        found = read_json(path)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _output_of(resume: str) -> str:
