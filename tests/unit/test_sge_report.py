@@ -194,10 +194,11 @@ def test_equal_metrics_give_equal_bytes(made: dict[str, Any], tmp_path: Path) ->
 # Verdicts ---------------------------------------------------------------------------------------------------------
 
 
-def verdicts_of(made: dict[str, Any], out: Path, **changes: Any) -> dict[str, dict[str, Any]]:
+def verdicts_of(made: dict[str, Any], out: Path, gates: bool = False, **changes: Any) -> dict[str, dict[str, Any]]:
     inputs = {"arms": made["metrics"], "statistics": made["statistics"], "counted": made["counted"]} | changes
     inputs["histories"] = no_histories(made["metrics"])
-    verdicts.claims(without_gates(made["cfg"]), Job(resume=out / "r"), **inputs, claims=out / "claims.json")
+    cfg = made["cfg"] if gates else without_gates(made["cfg"])
+    verdicts.claims(cfg, Job(resume=out / "r"), **inputs, claims=out / "claims.json")
     return claims_in(out / "claims.json")
 
 
@@ -244,6 +245,34 @@ def test_arms_that_were_not_trained_are_named(made: dict[str, Any], tmp_path: Pa
     found = verdicts_of(only(made, "metrics", lambda of: of["arm"] in ("plain", "sge")), tmp_path)
     assert found["C4"]["verdict"] == found["C7-groups"]["verdict"] == "not testable here"
     assert "not run: SE and BAM and SK*." in found["C4"]["sentence"]
+
+
+def with_gammas(made: dict[str, Any], gamma: float) -> dict[str, Any]:
+    for path in made["statistics"]:
+        rows = read_json(path)["rows"]
+        groups = [[group | {"gamma": gamma} for group in row["groups"]] for row in rows]
+        write_json(path, {"rows": [row | {"groups": of} for row, of in zip(rows, groups, strict=True)]})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("gamma", "moves", "passes"),
+    [
+        (0.0, 0.0, False),  # as it is before training
+        (0.1, 3.93, False),  # sigmoid(1.1) - sigmoid(0.9)
+        (0.3, 11.76, True),  # sigmoid(1.3) - sigmoid(0.7)
+        (-0.3, 11.76, True),  # positions that differ from the mean are enhanced: the gates act, too
+    ],
+)
+def test_the_gate_asks_whether_sge_moves_its_gates(
+    made: dict[str, Any], tmp_path: Path, gamma: float, moves: float, passes: bool
+) -> None:
+    found = verdicts_of(with_gammas(made, gamma), tmp_path, gates=True)
+    acted = [check for check in found["C1"]["gate"]["checks"] if check["check"] == "c"]
+    assert [(check["measured"], check["passes"]) for check in acted] == [(moves, passes)]
+    assert ("(a, b, c)" in found["C1"]["printed"]["word"]) is not passes
+    of_features = found["C8-gamma"]["gate"]["checks"]
+    assert {check["check"] for check in of_features} == {"a", "b"}, "a claim about the gates is not gated by them"
 
 
 # Figures ----------------------------------------------------------------------------------------------------------

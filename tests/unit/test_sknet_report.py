@@ -171,9 +171,9 @@ def test_no_two_arms_of_one_size_have_one_place() -> None:
     assert places[4] == 137_242
 
 
-def decided(made: dict[str, Any], folder: Path) -> dict[str, Any]:
+def decided(made: dict[str, Any], folder: Path, gates: bool = False) -> dict[str, Any]:
     out = folder / "claims.json"
-    verdicts.claims(without_gates(made["cfg"]), Job(resume=folder / "r"), arms=made["arms"],
+    verdicts.claims(made["cfg"] if gates else without_gates(made["cfg"]), Job(resume=folder / "r"), arms=made["arms"],
                     histories=no_histories(made["arms"]), attention=made["attention"], counts=made["counts"],
                     claims=out)  # fmt: skip
     return claims_in(out)
@@ -194,6 +194,20 @@ def test_verdicts_follow_the_numbers(made: dict[str, Any], tmp_path: Path) -> No
     ]
     assert [cell["label"] for cell in found["C9"]["cells"]] == ["slope in SK_2_2", "slope in SK_3_2"]
     assert found["C1"]["estimate"] == pytest.approx(-4.0, abs=0.011)
+
+
+@pytest.mark.parametrize(("sd", "passes"), [(0.0001, False), (0.01, False), (0.02, True)])
+def test_the_gate_asks_whether_attention_moves_with_the_image(
+    made: dict[str, Any], tmp_path: Path, sd: float, passes: bool
+) -> None:
+    for path in made["attention"]:  # of images as they are; what larger objects do is not asked
+        rows = [row | {"sd": sd if row["scale"] == 1.0 else 0.5} for row in read_json(path)["rows"]]
+        write_json(path, {"rows": rows})
+    found = decided(made, tmp_path, gates=True)
+    acted = [check for check in found["C1"]["gate"]["checks"] if check["check"] == "c"]
+    assert [(check["measured"], check["passes"]) for check in acted] == [(round(100 * sd, 2), passes)]
+    assert ("(a, b, c)" in found["C1"]["printed"]["word"]) is not passes
+    assert {check["check"] for check in found["C9"]["gate"]["checks"]} == {"a", "b"}
 
 
 def test_what_is_counted_is_decided_everywhere(made: dict[str, Any], tmp_path: Path) -> None:

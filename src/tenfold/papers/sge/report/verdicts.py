@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from math import exp
+from statistics import mean
 from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
+from tenfold.papers.sge.grid import EXAMINED, first_net
 from tenfold.papers.sge.report.results import NAMES, NETS, Statistics, group_arms, read_arms, read_statistics
-from tenfold.report.arms import Arms, add_histories, face_of
+from tenfold.report.arms import Arm, Arms, add_histories, face_of, joined
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
 
@@ -21,7 +24,8 @@ def claims(
     cfg: Cfg, job: Job, *, arms: Inputs, histories: Inputs, statistics: Inputs, counted: Input, claims: Output
 ) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
-    found, features, costs = read_arms(cfg, arms), read_statistics(statistics), read_json(counted)
+    features, costs = read_statistics(statistics), read_json(counted)
+    found = with_gates(cfg, read_arms(cfg, arms), features)
     add_histories(found, histories, cfg["files"]["metrics"])
     special = {
         "C3": almost_free(cfg, costs),
@@ -34,6 +38,21 @@ def claims(
     nets = by_net(found)
     evidence = gather(cfg, nets, title=name_of, special=special)
     conclude(cfg, job, claims, paper="sge", face=face_of(cfg, found), evidence=evidence, nets=nets)
+
+
+def with_gates(cfg: Cfg, arms: Arms, statistics: Statistics) -> Arms:
+    """The examined arm with by how many points its gates move over a map of the last block, the mean over groups."""
+    examined = first_net(cfg), EXAMINED
+    rows = {
+        seed: {"moves": 100 * mean(gate_moves(group["gamma"], group["beta"]) for group in row["groups"])}
+        for seed, row in statistics.rows.items()
+    }
+    return joined(arms, {examined: Arm(*examined, rows)}, "gates")
+
+
+def gate_moves(gamma: float, beta: float) -> float:
+    """A gate one deviation above the mean of a map minus one below it: the normalised similarity has deviation 1."""
+    return 1 / (1 + exp(-beta - abs(gamma))) - 1 / (1 + exp(-beta + abs(gamma)))
 
 
 def name_of(arm: str) -> str:

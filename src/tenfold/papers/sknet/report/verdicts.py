@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from statistics import mean
+
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.sknet.report.results import Arms, Attention, Counts, read_arms, read_attention, read_counts
-from tenfold.report.arms import add_histories, face_of
+from tenfold.papers.sknet.report.results import Arm, Arms, Attention, Counts, read_arms, read_attention, read_counts
+from tenfold.report.arms import add_histories, face_of, joined
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
 
@@ -16,7 +18,8 @@ def claims(
     cfg: Cfg, job: Job, *, arms: Inputs, histories: Inputs, attention: Inputs, counts: Input, claims: Output
 ) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
-    found, counted, read = read_arms(cfg, arms), read_counts(counts), read_attention(attention)
+    counted, read = read_counts(counts), read_attention(attention)
+    found = with_attention(cfg, read_arms(cfg, arms), read)
     add_histories(found, histories, cfg["files"]["metrics"])
     special = {
         "C1-cost": more_cost(counted, "imagenet-50/k3-k5-sk", "imagenet-50/k3", (10, 5)),
@@ -35,6 +38,14 @@ def claims(
     nets = by_net(found)
     evidence = gather(cfg, nets, cell="{ours} against {other}, {net}", special=special)
     conclude(cfg, job, claims, paper="sknet", face=face_of(cfg, found), evidence=evidence, nets=nets)
+
+
+def with_attention(cfg: Cfg, arms: Arms, read: Attention) -> Arms:
+    """The arm whose attention was read with the deviation of D over images as they are, the mean over units."""
+    read_of, at_one = (cfg["attention"]["net"], cfg["attention"]["arm"]), cfg["attention"]["scales"][0]
+    spreads = [read.spread(unit, at_one) for unit in read.units]
+    rows = {seed: {"moves": mean(spread[seed] for spread in spreads)} for seed in spreads[0]}
+    return joined(arms, {read_of: Arm(*read_of, rows)}, "attention")
 
 
 def at_half_the_depth(arms: Arms) -> Evidence:
