@@ -118,11 +118,14 @@ def test_seeds_of_one_job_follow_one_another() -> None:
 SEEDS = "small (with defaults): {}: {} are for one job, so they must follow one another, such as [0, 1, 2]; or set"
 
 
+SEEDS_OF_SMALL = "  seeds: [0, 1, 2, 3, 4]\n  recipe: { lr: 0.1, epochs: 16 }"  # in config/papers/sge.yaml
+
+
 @pytest.mark.parametrize(
     ("slug", "old", "new", "key", "group"),
     [
-        ("sge", "data: shapes-10\n  seeds: [0, 1, 2]", "data: shapes-10\n  seeds: [0, 1, 3]", "seeds", "[0, 1, 3]"),
-        ("sge", "data: shapes-10\n  seeds: [0, 1, 2]", "data: shapes-10\n  seeds: [2, 1, 0]", "seeds", "[2, 1, 0]"),
+        ("sge", SEEDS_OF_SMALL, "  seeds: [0, 1, 3]", "seeds", "[0, 1, 3]"),
+        ("sge", SEEDS_OF_SMALL, "  seeds: [2, 1, 0]", "seeds", "[2, 1, 0]"),
         (
             "sknet",
             "wider: { width: 24 } }\n\nreal:",
@@ -142,5 +145,5 @@ def test_seeds_that_a_job_cannot_be_named_for_are_refused_where_they_are_written
 
 
 def test_seeds_of_different_jobs_may_lie_apart(edited: Callable[[str, str, str], None]) -> None:
-    edited("sge", "data: shapes-10\n  seeds: [0, 1, 2]", "data: shapes-10\n  seeds: [0, 1, 7, 8]\n  seeds_per_job: 2")
+    edited("sge", SEEDS_OF_SMALL, "  seeds: [0, 1, 7, 8]\n  seeds_per_job: 2")
     assert workflow.House({}).paper("sge").edition("small").seed_groups == ["s0-1", "s7-8"]

@@ -97,7 +97,7 @@ def test_scale_is_recorded_for_each_image():
     assert set(fixed["test_scale"]) == set(fixed["train_scale"]) == {120}
 
 
-@pytest.mark.parametrize("name", ["shapes-10", "shapes-100", "shapes-scale", "shapes-zoom"])
+@pytest.mark.parametrize("name", ["shapes-10", "shapes-10-clutter", "shapes-100", "shapes-scale", "shapes-zoom"])
 def test_classes_are_balanced_and_splits_share_no_image(name: str):
     chosen = parameters(name)
     tensors, names = shapes.generate(chosen | {"train": 300, "test": 300})

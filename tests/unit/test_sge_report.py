@@ -244,7 +244,8 @@ def test_one_parameter_too_many_fails(made: dict[str, Any], tmp_path: Path) -> N
 def test_arms_that_were_not_trained_are_named(made: dict[str, Any], tmp_path: Path) -> None:
     found = verdicts_of(only(made, "metrics", lambda of: of["arm"] in ("plain", "sge")), tmp_path)
     assert found["C4"]["verdict"] == found["C7-groups"]["verdict"] == "not testable here"
-    assert "not run: SE and BAM and SK*." in found["C4"]["sentence"]
+    wanted = "'SGE' and 'SE' or 'SGE' and 'BAM' or 'SGE' and 'SK*'"
+    assert f"not run: a pair of arms {wanted}." in found["C4"]["sentence"]
 
 
 def with_gammas(made: dict[str, Any], gamma: float) -> dict[str, Any]:
