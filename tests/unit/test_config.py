@@ -128,8 +128,8 @@ SEEDS_OF_SMALL = "  seeds: [0, 1, 2, 3, 4]\n  recipe: { lr: 0.1, epochs: 16 }"  
         ("sge", SEEDS_OF_SMALL, "  seeds: [2, 1, 0]", "seeds", "[2, 1, 0]"),
         (
             "sknet",
-            "wider: { width: 24 } }\n\nreal:",
-            "wider: { width: 24 } }\n      settings: { seeds: [0, 1, 2, 3, 4, 6, 8] }\n\nreal:",
+            "k3-k5-sk: {} }\n\nreal:",
+            "k3-k5-sk: {} }\n      settings: { seeds: [0, 1, 2, 3, 4, 6, 8] }\n\nreal:",
             "nets.mini.settings.seeds",
             "[6, 8]",
         ),
