@@ -38,7 +38,9 @@ def made(tmp_path: Path, paper: Paper) -> dict[str, Any]:
     small = paper.edition("small")
     net = small.settings["nets"][NET] | {"arms": {"full": [], **{kind: [0.5] for kind in list(ACCURACY)[1:]}}}
     settings = {"inits": 10, "seeds_per_job": 5, "pretrain": {"checkpoints": [1, 3]}, "nets": {NET: net}}
-    claims = [claim | {"editions": ["small"]} if claim["id"] == "C2" else claim for claim in small.claims]
+    claims = [
+        claim | {"editions": ["small"]} if claim["id"] in ("C1-uniform", "C2") else claim for claim in small.claims
+    ]
     edition = replace(small, settings=small.settings | settings, claims=claims)
     rng = np.random.default_rng(0)
     cfg = {"edition": "small", **grid.report(edition, None)}
