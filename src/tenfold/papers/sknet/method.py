@@ -15,7 +15,7 @@ Placement of BatchNorm and ReLU, missing biases and the first values of the weig
 Everything here works on any torch module and needs torch alone.
 
 Claim C1 of the paper: 20.79 % against 22.23 % on ImageNet (SKNet-50, ResNeXt-50).
-Ours at real (n = 5): error of mini/k3-k5-sk 44.91, of mini/k3-k5-sum 45.05, of mini/k3 44.78. Runtime: 141 CPU-seconds
+Ours at real (n = 5): error of mini/k3-k5-sk 44.91, of mini/k3-k5-sum 45.05, of mini/k3 44.78. Runtime: 190 CPU-seconds
 at small, 91 CPU-minutes at real (two cores).
 """
 
