@@ -27,6 +27,7 @@ from tenfold.papers.melody.split import near_duplicates, split
 # E5 C5 D5 B4, a rest, B4: the bar of the paper's Figure 3, E5 N C5 N D5 N B4 N O N N N B4 N N N.
 FIGURE_3 = [30, 0, 26, 0, 28, 0, 25, 0, 1, 0, 0, 0, 25, 0, 0, 0]
 ABC = "X:1\nT:bar\nM:{metre}\nL:1/8\nK:{key}\n{notes}\n"
+METRE = "<time><beats>{beats}</beats><beat-type>4</beat-type></time>"
 EIGHTH = "<note>{what}<duration>{length}</duration>{tie}<voice>1</voice></note>"
 
 
@@ -44,7 +45,7 @@ def note_xml(name: str, length: int, tie: str = "") -> str:
 def musicxml(bars: list[list[tuple]], fifths: int = 0, beats: int = 4, divisions: int = 4) -> str:
     attributes = (
         f"<attributes><divisions>{divisions}</divisions><key><fifths>{fifths}</fifths></key>"
-        f"<time><beats>{beats}</beats><beat-type>4</beat-type></time></attributes>"
+        f"{METRE.format(beats=beats)}</attributes>"
     )
     measures = "".join(
         f'<measure number="{n}">{attributes if n == 1 else ""}{"".join(note_xml(*each) for each in bar)}</measure>'
@@ -61,18 +62,22 @@ def mxl(path: Path, text: str) -> Path:
     return path
 
 
-def midi(path: Path, notes: list[tuple[int, int, int]], metre: tuple[int, int] = (4, 4), key: str = "C") -> Path:
-    """Notes as (onset, length, pitch) in sixteenths of 120 ticks."""
-    track = mido.MidiTrack([
-        mido.MetaMessage("time_signature", numerator=metre[0], denominator=metre[1]),
-        mido.MetaMessage("key_signature", key=key),
-    ])  # fmt: skip
-    messages = sorted(
-        [(120 * (on + long), 0, pitch) for on, long, pitch in notes] + [(120 * on, 90, pitch) for on, _, pitch in notes]
-    )
+def midi(path: Path, notes: list[tuple[int, int, int]], *, first: int = 0, key: str = "C") -> Path:
+    """Notes as (onset, length, pitch) in sixteenths of 120 ticks; a first bar of 0 is no other than those of 4/4."""
+    track = mido.MidiTrack([mido.MetaMessage("key_signature", key=key)])
+    messages: list[tuple[int, mido.Message | mido.MetaMessage]] = [
+        (120 * first, mido.MetaMessage("time_signature", numerator=4, denominator=4))
+    ]
+    if first:
+        messages += [(0, mido.MetaMessage("time_signature", numerator=first, denominator=16))]
+    for velocity, at in ((90, 0), (0, 1)):
+        messages += [
+            (120 * (on + at * long), mido.Message("note_on", note=pitch, velocity=velocity))
+            for on, long, pitch in notes
+        ]
     now = 0
-    for at, velocity, pitch in messages:
-        track.append(mido.Message("note_on", note=pitch, velocity=velocity, time=at - now))
+    for at, message in sorted(messages, key=lambda each: (each[0], getattr(each[1], "velocity", 0))):
+        track.append(message.copy(time=at - now))
         now = at
     mido.MidiFile(type=0, ticks_per_beat=480, tracks=[track]).save(path)
     return path
@@ -142,7 +147,7 @@ def test_what_is_wrong_with_a_score_is_one_line_and_stops_nothing(tmp_path: Path
         "silence.mxl": mxl(tmp_path / "silence.mxl", musicxml([[("rest", 16)]])),
         "garbage.mxl": mxl(tmp_path / "garbage.mxl", "<score-partwise><part></score>"),
         "entities.mxl": mxl(tmp_path / "entities.mxl", '<!DOCTYPE a [<!ENTITY b "c">]>' + whole),
-        "late.mid": midi(tmp_path / "late.mid", [(12, 4, 60), (16, 16, 62)]),
+        "upbeat.mid": midi(tmp_path / "upbeat.mid", [(0, 4, 60), (4, 16, 62)], first=4),
         "good.mxl": mxl(tmp_path / "good.mxl", whole),
     }
     (tmp_path / "empty.mid").write_bytes(b"")
@@ -164,7 +169,7 @@ def test_what_is_wrong_with_a_score_is_one_line_and_stops_nothing(tmp_path: Path
         "silence.mxl": "no notes",
         "garbage.mxl": reasons["garbage.mxl"],
         "entities.mxl": "defines entities, which scores do not need",
-        "late.mid": "begins with a pickup",
+        "upbeat.mid": "begins with a pickup",
         "empty.mid": "cannot be read (EOFError)",
         "hollow.mid": "no notes",
         "notes.txt": ".txt is not a known kind of score",
@@ -178,6 +183,46 @@ def test_a_pickup_and_an_overlong_bar_are_left_out_and_a_short_later_bar_is_fill
     assert scores.read([("long.mxl", long)]).dropped == [{"file": "long.mxl", "reason": "a bar longer than 4/4"}]
     (piece,) = from_abc(tmp_path, "c8|c4|e8|").pieces
     assert np.flatnonzero(piece).tolist() == [0, 16, 32]
+
+
+# G4 as a pickup of one beat, then C5 E5 over the bar line and a rest, D5.
+UPBEAT, WHOLE = [("G4", 4)], [[("C5", 8), ("E5", 8, "start")], [("E5", 4, "stop"), ("rest", 4), ("D5", 8)]]
+PLAYED = [(12, 4, 67), (16, 8, 72), (24, 12, 76), (40, 8, 74)]
+
+
+def test_a_tune_with_a_pickup_has_the_same_bars_whatever_it_is_read_from(tmp_path: Path):
+    """Written out as a rest the first bar is whole; written short it is a pickup, and the tune is left out."""
+    bars = [[("rest", 12), *UPBEAT], *WHOLE]
+    readings = [
+        scores.read([("x", mxl(tmp_path / "x.mxl", musicxml(bars)))]),
+        scores.read([("x", midi(tmp_path / "x.mid", PLAYED))]),
+        from_abc(tmp_path, "z6G2|c4e4-|e2z2d4|"),
+    ]
+    for reading in readings:
+        assert reading.dropped == []
+        events = reading.pieces[0]
+        assert {int(at): int(events[at]) for at in np.flatnonzero(events)} == {12: 21, 16: 26, 24: 30, 36: 1, 40: 28}
+
+    short = [(onset - 12, length, pitch) for onset, length, pitch in PLAYED]
+    changing = musicxml([UPBEAT, *WHOLE], beats=1).replace(
+        '<measure number="2">', f'<measure number="2"><attributes>{METRE.format(beats=4)}</attributes>'
+    )
+    readings = [
+        scores.read([("x", mxl(tmp_path / "x.mxl", musicxml([UPBEAT, *WHOLE])))]),
+        scores.read([("x", mxl(tmp_path / "x.mxl", changing))]),
+        scores.read([("x", midi(tmp_path / "x.mid", short, first=4))]),
+        from_abc(tmp_path, "G2|c4e4-|e2z2d4|"),
+    ]
+    assert [reading.dropped[0]["reason"] for reading in readings] == 4 * ["begins with a pickup"]
+
+
+def test_bars_of_both_kinds_are_cut_at_the_same_places_behind_a_short_one(tmp_path: Path):
+    (xml,) = scores.scores_of("x", mxl(tmp_path / "x.mxl", musicxml([UPBEAT, *WHOLE])))
+    short = [(onset - 12, length, pitch) for onset, length, pitch in PLAYED]
+    (played,) = scores.scores_of("x", midi(tmp_path / "x.mid", short, first=4))
+    assert xml.bars == played.bars
+    assert xml.lengths == played.lengths == [4, 16, 16]
+    assert xml.metres == played.metres == ["4/4"]
 
 
 # The corpus file --------------------------------------------------------------------------------------------------

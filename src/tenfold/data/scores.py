@@ -130,6 +130,17 @@ def scores_of(name: str, path: Path) -> list[Score]:
     raise UnusableError(f"{path.suffix or 'no suffix'} is not a known kind of score")
 
 
+def _lasting(metres: dict[Fraction, str]) -> list[str]:
+    """Time signatures in order, from when on, in sixteenths, each is in force.
+
+    One that another replaces before a bar of 4/4 is over belongs to a short first bar, and is no metre of the tune.
+    """
+    changes = sorted(metres)
+    if len(changes) > 1 and changes[1] < BAR:
+        del changes[0]
+    return list(dict.fromkeys(metres[start] for start in changes))
+
+
 # Files ------------------------------------------------------------------------------------------------------------
 
 
@@ -167,9 +178,12 @@ def _parsed(text: str, form: str) -> Any:
 
 def _from_stream(title: str, score: Any) -> Score:
     part = score.parts[0] if isinstance(score, stream.Score) and score.parts else score
-    metres = [signature.ratioString for signature in part.recurse().getElementsByClass(meter.TimeSignature)]
+    metres = {
+        BEAT * Fraction(signature.getOffsetInHierarchy(part)): signature.ratioString
+        for signature in part.recurse().getElementsByClass(meter.TimeSignature)
+    }
     signatures = list(part.recurse().getElementsByClass(key.KeySignature))
-    found = Score(title, list(dict.fromkeys(metres)), signatures[0].sharps if signatures else None)
+    found = Score(title, _lasting(metres), signatures[0].sharps if signatures else None)
     bars = part if part.hasMeasures() else part.makeMeasures()  # an ABC tune without bar lines has none
     for bar in bars.getElementsByClass(stream.Measure):
         if len(bar.voices) > 1:
@@ -196,11 +210,14 @@ def _sound(element: Any, bar: Any) -> Sound:
 
 
 def _from_midi(title: str, path: Path) -> Score:
-    """The melody of a MIDI file; a note ends where the next begins. Without a time signature its metre is 4/4."""
+    """The melody of a MIDI file; a note ends where the next begins. Without a time signature its metre is 4/4.
+
+    Bar lines are those of its time signatures; a rest before the first note is a part of its bar, as in any score.
+    """
     if path.stat().st_size > MAX_BYTES:
         raise UnusableError(f"larger than {MAX_BYTES // 10**6} MB")
     file = mido.MidiFile(path)
-    metres: list[str] = []
+    metres: dict[Fraction, str] = {}  # from when on, in sixteenths
     sharps: int | None = None
     starts: dict[int, int] = {}  # pitch -> tick
     notes: list[tuple[int, int, int]] = []  # onset and end in ticks, pitch
@@ -209,27 +226,31 @@ def _from_midi(title: str, path: Path) -> Score:
         now += message.time
         match message.type:
             case "time_signature":
-                metres.append(f"{message.numerator}/{message.denominator}")
+                metres[_sixteenths(now, file)] = f"{message.numerator}/{message.denominator}"
             case "key_signature" if sharps is None:
                 sharps = key.Key(_key_name(message.key)).sharps
             case "note_on" if message.velocity:
                 starts.setdefault(message.note, now)
             case "note_on" | "note_off" if message.note in starts:
                 notes.append((starts.pop(message.note), now, message.note))
-    score = Score(title, list(dict.fromkeys(metres)) or ["4/4"], sharps)
     notes.sort()
     sounds: list[Sound] = []
     silent_from = Fraction(0)
     for index, (onset, end, pitch) in enumerate(notes):
         if index + 1 < len(notes):
             end = min(end, notes[index + 1][0])
-        begins, ends = (Fraction(BEAT * ticks, file.ticks_per_beat) for ticks in (onset, end))
+        begins, ends = _sixteenths(onset, file), _sixteenths(end, file)
         if begins > silent_from:
             sounds.append(Sound(silent_from, begins - silent_from, None))
         if ends > begins:
             sounds.append(Sound(begins, ends - begins, pitch))
             silent_from = ends
-    return _in_bars(score, sounds)
+    first = next((start for start in sorted(metres) if 0 < start < BAR), Fraction(BAR))
+    return _in_bars(Score(title, _lasting(metres) or ["4/4"], sharps), sounds, first)
+
+
+def _sixteenths(ticks: int, file: mido.MidiFile) -> Fraction:
+    return Fraction(BEAT * ticks, file.ticks_per_beat)
 
 
 def _key_name(midi: str) -> str:
@@ -238,23 +259,21 @@ def _key_name(midi: str) -> str:
     return tonic.lower() if midi.endswith("m") else tonic
 
 
-def _in_bars(score: Score, sounds: list[Sound]) -> Score:
-    """Cuts sounds at the lines of 4/4 bars; a leading rest makes the first bar a pickup."""
+def _in_bars(score: Score, sounds: list[Sound], first: Fraction) -> Score:
+    """Cuts sounds at the lines of bars: one of length ``first``, and then bars of 4/4."""
     if not sounds:
         return score
-    pickup = sounds[0].pitch is None
     bars: dict[int, list[Sound]] = {}
     for sound in sounds:
         start, end, tied = sound.onset, sound.onset + sound.length, False
         while start < end:
-            bar = int(start // BAR)
-            until = min(end, Fraction(BAR * (bar + 1)))
-            bars.setdefault(bar, []).append(Sound(start - BAR * bar, until - start, sound.pitch, tied))
+            bar = int((start - first) // BAR) + 1
+            line = first + BAR * (bar - 1) if bar else Fraction(0)
+            until = min(end, first + BAR * bar)
+            bars.setdefault(bar, []).append(Sound(start - line, until - start, sound.pitch, tied))
             start, tied = until, sound.pitch is not None
     score.bars = [bars.get(bar, []) for bar in range(max(bars) + 1)]
-    score.lengths = [Fraction(BAR)] * len(score.bars)
-    if pickup:
-        score.lengths[0] -= sounds[0].length
+    score.lengths = [first] + [Fraction(BAR)] * (len(score.bars) - 1)
     return score
 
 
@@ -266,7 +285,8 @@ def events_of(score: Score) -> Events:
 
     A held note is a note-on followed by no-events; note-off stands where a rest follows a note. The tune is shifted by
     the smallest interval to C major or A minor, and notes outside 48 to 83 by octaves (Sec. 4.1). A short bar is
-    filled up.
+    filled up. A pickup is a first bar that is shorter than the others: the paper leaves such tunes out, for their bars
+    are cut wrongly. A bar that begins with a rest is whole ([choice]), and its tune stays, whatever the kind of score.
 
     Raises:
         UnusableError: it is not 4/4 throughout, begins with a pickup, or leaves the sixteenth grid.
