@@ -62,6 +62,11 @@ def test_classifiers(name: str, arm: str, params: int, gflops: str) -> None:
     assert (found.params, printed(found.macs, gflops)) == (params, gflops)
 
 
+@pytest.mark.parametrize(("name", "operations"), [("resnet50", 4_127_443_456), ("resnet101", 7_858_430_464)])
+def test_operations_are_the_official_counters_on_the_official_nets_to_the_last_one(name: str, operations: int) -> None:
+    assert of_classifier(name, "sge").macs == operations
+
+
 @pytest.mark.parametrize(("name", "arm", "params", "gflops"), BACKBONES)
 def test_backbones_of_detectors(name: str, arm: str, params: int, gflops: str) -> None:
     found = of_backbone(name, arm)
@@ -109,7 +114,7 @@ def test_operations_are_counted_by_hand_on_a_small_net() -> None:
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 7),
         )  # fmt: skip
 
-    expected = 120 * (27 + 1) + 2 * 120 + 120 + 120 + 120 + 7 * (4 + 1)
+    expected = 120 * (27 + 1) + 2 * 120 + 120 + 120 + 120 + 7 * 4  # of biases only the convolution's
     assert cost(net, (3, 5, 6), OFFICIAL).macs == expected
 
 

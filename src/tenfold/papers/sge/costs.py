@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from tenfold.attention.convolutional_block import GlobalMaxPool
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Job, Output, main, stage
-from tenfold.measure.cost import Convention, Cost, cost, input_elements
+from tenfold.measure.cost import Convention, Cost, cost, input_elements, linear_macs
 from tenfold.papers.sge.method import SpatialGroupEnhance
 from tenfold.papers.sge.nets import build
 
 IMAGENET, COCO = (3, 224, 224), (3, 800, 1333)  # the sizes that the paper counts at
 
 
-def multiply_adds(module: nn.Module, _input: Tensor, output: Tensor) -> int:
+def conv_and_bias(module: nn.Module, _input: Tensor, output: Tensor) -> int:
     """Weights that enter each output element, and its bias if there is one, for every output element."""
     weights = math.prod(module.get_parameter("weight").shape[1:])
     return output.numel() * (weights + ("bias" in dict(module.named_parameters())))
@@ -33,8 +33,8 @@ def twice_the_input(_module: nn.Module, input: Tensor, _output: Tensor) -> int:
 
 
 OFFICIAL: Convention = {
-    nn.Conv2d: multiply_adds,
-    nn.Linear: multiply_adds,
+    nn.Conv2d: conv_and_bias,
+    nn.Linear: linear_macs,
     nn.ReLU: output_elements,
     nn.BatchNorm2d: twice_the_input,
     nn.MaxPool2d: input_elements,
@@ -42,7 +42,10 @@ OFFICIAL: Convention = {
     GlobalMaxPool: input_elements,
     SpatialGroupEnhance: input_elements,  # of it only the pooling, the one module within it that is counted
 }
-"""The counter of implus/PytorchInsight at 2864528: modules only, so gates and products of maps are free."""
+"""The counter of implus/PytorchInsight at 2864528: modules only, so gates and products of maps are free.
+
+Of biases it counts those of convolutions, not those of linear layers.
+"""
 
 
 @stage
