@@ -106,7 +106,7 @@ def write_profiles(path: Path) -> None:
         split = {"train": order[8:], "validation": order[4:8], "test": order[:4]}
         row: dict[str, Any] = {"seed": seed, "split": split}
         for layer, centres in CENTRES.items():
-            elbow = [{"k": k, "distance": 2.0 / k + 0.01 * seed} for k in (2, 4, 8, 12)]
+            elbow = [{"k": k, "inertia": 2.0 / k + 0.01 * seed} for k in (2, 4, 8, 12)]
             row[layer] = {"centres": centres.tolist(), "counts": [50, 30, 15, 5], "elbow": elbow}
         rows.append(row)
     write_json(path, {"rows": rows})

@@ -49,7 +49,7 @@ def train_cfg(layers: list[str], **changes: Any) -> dict[str, Any]:
         "compute": {"device": "cpu", "precision": "fp32"},
         "seeds": [0, 1],
         "corpus": {"validation": 0.1, "test": 0.1, "near": 0.5},
-        "profiles": {"bar": 6, "beat": 4, "restarts": 1},
+        "profiles": {"bar": 6, "beat": 4, "swaps": 20},
         "windows": {"bars": 8, "hop": 8},
         "training": {
             "lr": 0.01, "batch_size": 32, "clip_norm": 5.0, "validate_every": 2, "rises": 2,
@@ -244,8 +244,8 @@ def test_clusters_are_those_that_models_are_trained_with(three: dict[str, Path],
             assert np.array_equal(row[layer]["centres"], weights[f"seed{row['seed']}/centres/{layer}"].numpy())
             assert len(row[layer]["counts"]) == n
             assert sum(row[layer]["counts"]) == 16 * 32 * (1 if layer == "bar" else 4)
-        assert row["beat"]["elbow"][1] == {"k": 16, "distance": 0.0}
-        assert row["bar"]["elbow"][0]["distance"] > row["bar"]["elbow"][1]["distance"]
+        assert row["beat"]["elbow"][1] == {"k": 16, "inertia": 0.0}
+        assert row["bar"]["elbow"][0]["inertia"] > row["bar"]["elbow"][1]["inertia"]
 
 
 # Composing --------------------------------------------------------------------------------------------------------

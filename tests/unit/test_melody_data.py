@@ -12,8 +12,12 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.cluster.vq import kmeans2
 
-from tenfold import registry
+from tenfold import config, registry
 from tenfold.data import aaba, scores
 from tenfold.data.melodies import BAR, CLASSES, Melodies, load, write
 from tenfold.data.prepare_melodies import folder_of, prepare
@@ -21,7 +25,7 @@ from tenfold.errors import UserError
 from tenfold.files import sha256
 from tenfold.launcher import Job
 from tenfold.papers.melody.measures import notes_of, repetition, rhythm
-from tenfold.papers.melody.profiles import assign, clips, fit, inertia, mean_distance
+from tenfold.papers.melody.profiles import assign, clips, elbow, fit, inertia
 from tenfold.papers.melody.split import near_duplicates, split
 
 # E5 C5 D5 B4, a rest, B4: the bar of the paper's Figure 3, E5 N C5 N D5 N B4 N O N N N B4 N N N.
@@ -341,20 +345,81 @@ def test_sixteen_beat_profiles_are_every_rhythm_that_a_beat_can_have():
     rhythms = np.array([[index >> bit & 1 for bit in range(4)] for index in range(16)] * 3, dtype=float)
     centres = fit(rhythms, 16, 4, seed=0)
     assert len(centres) == 16
-    assert mean_distance(rhythms, centres) == 0
+    assert inertia(rhythms, centres) == 0
     assert np.array_equal(centres[assign(rhythms, centres)], rhythms)
 
 
 def test_clusters_are_the_same_each_time_the_commonest_first_and_better_the_more(songs):
     rhythms = clips(songs[True], "bar")
-    centres = fit(rhythms, 8, 4, seed=1)
-    assert np.array_equal(centres, fit(rhythms, 8, 4, seed=1))
+    centres = fit(rhythms, 8, 50, seed=1)
+    assert np.array_equal(centres, fit(rhythms, 8, 50, seed=1))
     counts = np.bincount(assign(rhythms, centres), minlength=8)
     assert counts.min() > 0
     assert list(counts) == sorted(counts, reverse=True)
-    distances = [inertia(rhythms, fit(rhythms, k, 4, seed=1)) for k in (1, 4, 8, 16)]
+    distances = [inertia(rhythms, fit(rhythms, k, 50, seed=1)) for k in (1, 4, 8, 16)]
     assert distances == sorted(distances, reverse=True)
     assert distances[0] == pytest.approx(rhythms.var(axis=0).sum())  # one centre is the mean
+
+
+@given(
+    rhythms=arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12), fill=st.nothing()),
+    numbers=st.lists(st.integers(1, 14), min_size=2, max_size=6, unique=True),
+    swaps=st.integers(0, 3),
+    seed=st.integers(0, 3),
+)
+def test_the_elbow_curve_never_rises(rhythms: np.ndarray, numbers: list[int], swaps: int, seed: int):
+    curve = elbow(rhythms.astype(float), numbers, swaps, seed)
+    assert list(curve) == sorted(numbers)
+    reached = list(curve.values())
+    assert all(more <= fewer for fewer, more in itertools.pairwise(reached))
+    assert reached[0] <= inertia(rhythms.astype(float), fit(rhythms.astype(float), min(numbers), swaps, seed))
+
+
+@given(
+    rhythms=arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12), fill=st.nothing()),
+    k=st.integers(1, 6),
+    swaps=st.integers(0, 20),
+)
+def test_swaps_never_make_profiles_worse_and_k_means_has_settled(rhythms: np.ndarray, k: int, swaps: int):
+    clip = rhythms.astype(float)
+    centres = fit(clip, k, swaps, seed=0)
+    assert inertia(clip, centres) <= inertia(clip, fit(clip, k, swaps // 2, seed=0)) + 1e-9
+    nearest = assign(clip, centres)
+    for index, centre in enumerate(centres):
+        if (nearest == index).any():
+            assert centre == pytest.approx(clip[nearest == index].mean(axis=0))
+
+
+def best_of_starts(rhythms: np.ndarray, k: int, starts: int) -> float:
+    """The least inertia of so many starts of SciPy's k-means++."""
+    generator = np.random.default_rng(0)
+    reached = []
+    for _ in range(starts):
+        centres, _ = kmeans2(rhythms, k, iter=50, minit="++", missing="warn", rng=generator)
+        reached.append(inertia(rhythms, centres))
+    return min(reached)
+
+
+@pytest.mark.filterwarnings("ignore:One of the clusters is empty")
+def test_bar_profiles_are_as_near_to_clips_as_the_best_of_200_starts():
+    settings = registry.cfg_of("aaba")["prepare"] | {"pieces": 40}
+    rhythms = clips(aaba.generate(settings), "bar")
+    swaps = config.paper("melody").editions["small"]["profiles"]["swaps"]
+    found = inertia(rhythms, fit(rhythms, 16, swaps, seed=0))
+    assert found <= 1.02 * best_of_starts(rhythms, 16, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:One of the clusters is empty")
+@pytest.mark.parametrize("name", ["openewld", "nottingham"])
+def test_profiles_of_real_tunes_are_as_near_as_the_best_of_200_starts(name: str, tmp_path: Path):
+    if not Path(os.environ.get("TENFOLD_MIRROR", "-"), name).is_dir():
+        pytest.skip(f"TENFOLD_MIRROR has no {name}")
+    prepare({"dataset": registry.cfg_of(name)}, Job(resume=tmp_path / "resume"), dataset=tmp_path / "x",
+            report=tmp_path / "y")  # fmt: skip
+    rhythms = clips(load(tmp_path / "x").pieces, "bar")
+    swaps = config.paper("melody").editions["real"]["profiles"]["swaps"]
+    assert inertia(rhythms, fit(rhythms, 16, swaps, seed=0)) <= 1.02 * best_of_starts(rhythms, 16, 200)
 
 
 def test_two_clear_clusters_are_found():

@@ -11,7 +11,7 @@ import numpy as np
 from tenfold.data.melodies import Events, load
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
-from tenfold.papers.melody.profiles import assign, clips, fit, mean_distance
+from tenfold.papers.melody.profiles import assign, clips, elbow, fit
 from tenfold.papers.melody.split import split
 
 
@@ -20,11 +20,12 @@ def cluster(cfg: Cfg, job: Job, *, data: Input, profiles: Output) -> None:
     """Writes for each seed its division of the corpus, and for beats and bars their profiles and the elbow curve.
 
     Args:
-        cfg: ``seeds``, ``corpus``, ``profiles`` (numbers of profiles, ``restarts``, numbers of the ``elbow`` curve).
+        cfg: ``seeds``, ``corpus``, ``profiles`` (numbers of profiles, ``swaps``, numbers of the ``elbow`` curve).
         job: what surrounds the run.
         data: the corpus.
         profiles: rows of ``seed``, ``split`` (indices of pieces), and for ``beat`` and ``bar`` the ``centres``, the
-            ``counts`` of clips that have each, and the ``elbow``: ``k`` and mean ``distance`` to the profile.
+            ``counts`` of clips that have each, and the ``elbow``: ``k`` and ``inertia``, the mean squared distance to
+            the profile.
     """
     corpus = load(data)
     rows = []
@@ -41,12 +42,12 @@ def cluster(cfg: Cfg, job: Job, *, data: Input, profiles: Output) -> None:
 def profiles_of(pieces: Sequence[Events], layer: str, settings: Cfg, seed: int) -> dict[str, Any]:
     """The profiles of one layer, and the elbow curve."""
     rhythms = clips(pieces, layer)
-    centres = fit(rhythms, settings[layer], settings["restarts"], seed)
-    curve = {k: fit(rhythms, k, settings["restarts"], seed) for k in settings["elbow"][layer]}
+    centres = fit(rhythms, settings[layer], settings["swaps"], seed)
+    curve = elbow(rhythms, settings["elbow"][layer], settings["swaps"], seed)
     return {
         "centres": centres.tolist(),
         "counts": np.bincount(assign(rhythms, centres), minlength=len(centres)).tolist(),
-        "elbow": [{"k": k, "distance": mean_distance(rhythms, found)} for k, found in curve.items()],
+        "elbow": [{"k": k, "inertia": inertia} for k, inertia in curve.items()],
     }
 
 

@@ -6,6 +6,7 @@ no role (Sec. 3.2). The profile of a clip is the nearest centre.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,8 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 STEPS = {"bar": BAR, "beat": BEAT}  # of a clip
-TRIES = 100  # k-means that end with an empty cluster are begun anew, so often at most
-ITERATIONS = 50
+ITERATIONS = 50  # of Lloyd, at most
+ROUNDING = 1e-12  # an inertia that is lower by less is no lower
 
 
 def clips(pieces: Sequence[Events], layer: str) -> Floats:
@@ -35,43 +36,60 @@ def assign(rhythms: Floats, centres: Floats) -> Indices:
 
     Of equally near centres the first; distances are rounded, so that the last bit of a centre decides nothing.
     """
-    squared = ((rhythms[:, None, :] - centres[None]) ** 2).sum(axis=2)
+    squared = (centres**2).sum(axis=1) - 2 * rhythms @ centres.T  # and the clip's own square, the same for all centres
     return np.argmin(np.round(squared, 9), axis=1)
 
 
-def fit(rhythms: Floats, k: int, restarts: int, seed: int) -> Floats:
-    """The centres of ``k`` clusters, the most frequent first, so that indices mean the same in each run.
+def fit(rhythms: Floats, k: int, swaps: int, seed: int) -> Floats:
+    """The centres of ``k`` clusters by k-means, the most frequent first, so that indices mean the same in each run.
 
-    The best of several k-means++ starts ([choice], the paper says k-means). With no more than ``k`` distinct clips each
-    of them is its own profile.
+    How k-means starts is [choice], and decides much, for single starts end far apart. Here the commonest clips are the
+    first centres; then one centre at a time is swapped for a clip drawn at random, and the swap kept if k-means ends
+    better with it (Fränti 2018, "Efficiency of random swap clustering"). With no more than ``k`` distinct clips each of
+    them is its own profile.
 
     Args:
         rhythms: (clips, steps).
         k: number of profiles.
-        restarts: number of starts.
-        seed: of the starts.
+        swaps: number of swaps that are tried.
+        seed: of the swaps.
 
     Returns:
         (profiles, steps), at most ``k`` profiles.
     """
-    distinct = np.unique(rhythms, axis=0)
+    distinct, counts = np.unique(rhythms, axis=0, return_counts=True)
     if len(distinct) <= k:
         return by_frequency(distinct, rhythms)
     generator = np.random.default_rng(seed)
-    found = [_kmeans(rhythms, k, generator) for _ in range(restarts)]
-    return by_frequency(min(found, key=lambda centres: inertia(rhythms, centres)), rhythms)
+    best = settled(distinct, counts, distinct[np.argsort(-counts, kind="stable")[:k]])
+    least = inertia(distinct, best, counts)
+    for _ in range(swaps):
+        swapped = best.copy()
+        swapped[generator.integers(k)] = distinct[generator.integers(len(distinct))]
+        swapped = settled(distinct, counts, swapped)
+        if (reached := inertia(distinct, swapped, counts)) < least - ROUNDING:
+            best, least = swapped, reached
+    return by_frequency(best, rhythms)
 
 
-def _kmeans(rhythms: Floats, k: int, generator: np.random.Generator) -> Floats:
-    from scipy.cluster.vq import ClusterError, kmeans2  # only here, so that melodies are composed without
+def settled(distinct: Floats, counts: Indices, centres: Floats) -> Floats:
+    """Lloyd's iterations from given centres until none moves; a centre that no clip is nearest to stays where it is."""
+    for _ in range(ITERATIONS):
+        belongs = assign(distinct, centres)[:, None] == np.arange(len(centres))
+        sizes = counts @ belongs
+        sums = (belongs * counts[:, None]).T @ distinct
+        moved = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centres)
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    return centres
 
-    for _ in range(TRIES):
-        try:
-            centres, _ = kmeans2(rhythms, k, iter=ITERATIONS, minit="++", missing="raise", rng=generator)
-        except ClusterError:
-            continue
-        return centres
-    raise ClusterError(f"no {k} clusters in {TRIES} starts")
+
+def elbow(rhythms: Floats, numbers: Sequence[int], swaps: int, seed: int) -> dict[int, float]:
+    """Number of profiles -> the least inertia found with at most so many: the curve that the number is chosen by."""
+    ordered = sorted(numbers)
+    reached = [inertia(rhythms, fit(rhythms, k, swaps, seed)) for k in ordered]
+    return dict(zip(ordered, itertools.accumulate(reached, min), strict=True))
 
 
 def by_frequency(centres: Floats, rhythms: Floats) -> Floats:
@@ -80,16 +98,10 @@ def by_frequency(centres: Floats, rhythms: Floats) -> Floats:
     return centres[np.lexsort([*np.round(centres.T[::-1], 9), -counts])]
 
 
-def inertia(rhythms: Floats, centres: Floats) -> float:
-    """Mean squared distance of clips to their centres."""
+def inertia(rhythms: Floats, centres: Floats, counts: Indices | None = None) -> float:
+    """Mean squared distance of clips to their centres, which k-means minimises; ``counts``: how many are alike."""
     nearest = centres[assign(rhythms, centres)]
-    return float(((rhythms - nearest) ** 2).sum(axis=1).mean())
-
-
-def mean_distance(rhythms: Floats, centres: Floats) -> float:
-    """Mean Euclidean distance of clips to their centres: what the elbow curve shows."""
-    nearest = centres[assign(rhythms, centres)]
-    return float(np.sqrt(((rhythms - nearest) ** 2).sum(axis=1)).mean())
+    return float(np.average(((rhythms - nearest) ** 2).sum(axis=1), weights=counts))
 
 
 def bars_of_beats(beats: Indices, centres: dict[str, Floats]) -> Indices:
@@ -108,7 +120,7 @@ class Profiles:
     Attributes:
         centres: shape (profiles, steps), the commonest first.
         counts: how many clips have each profile.
-        elbow: number of clusters -> mean distance of a clip to its centre.
+        elbow: number of clusters -> mean squared distance of a clip to its centre.
     """
 
     centres: Floats
@@ -123,7 +135,7 @@ def read_profiles(paths: Sequence[Path]) -> dict[int, dict[str, Profiles]]:
             layer: Profiles(
                 np.array(row[layer]["centres"], dtype=np.float64),
                 np.array(row[layer]["counts"]),
-                {point["k"]: point["distance"] for point in row[layer]["elbow"]},
+                {point["k"]: point["inertia"] for point in row[layer]["elbow"]},
             )
             for layer in ("beat", "bar")
         }

@@ -61,7 +61,7 @@ def one_seed(cfg: Cfg, seed: int, corpus: Melodies, compute: Compute, progress: 
     parts = split(corpus.pieces, **cfg["corpus"], seed=seed)
     fitted = [corpus.pieces[i] for i in parts.train]
     centres: Centres = {
-        layer: profiles.fit(profiles.clips(fitted, layer), cfg["profiles"][layer], cfg["profiles"]["restarts"], seed)
+        layer: profiles.fit(profiles.clips(fitted, layer), cfg["profiles"][layer], cfg["profiles"]["swaps"], seed)
         for layer in ("bar", "beat")
     }
     seen, validation, test = (

@@ -25,7 +25,7 @@ from tenfold.papers.melody.report.results import (
 )
 from tenfold.papers.melody.report.scores import draw_roll, one_seed, pitch_name
 from tenfold.report.arms import each_of, face_of
-from tenfold.report.face import Face
+from tenfold.report.face import Data, Face
 from tenfold.report.figures import (
     GREYS,
     Figures,
@@ -82,7 +82,8 @@ def figure_coding(shown: Face, paths: Iterable[Path]) -> None:
     row_of = {NO_EVENT: 0, NOTE_OFF: 1} | {pitch - LOWEST + FIRST_NOTE: pitch - 69 for pitch in range(71, 77)}
     matrix = np.zeros((len(names), BAR))
     matrix[[row_of[int(event)] for event in bar], range(BAR)] = 1
-    figure, panels = new_figure("One bar as events (the bar of Figure 3)", one_seed(shown), rows=2, size=(7.0, 4.6))
+    drawn = Face(shown.edition, Data("none: the bar that the paper prints"), 0, "none", "none")
+    figure, panels = new_figure("One bar as events (the bar of Figure 3)", drawn, rows=2, size=(7.0, 4.6))
     draw_roll(panels[0], bar)
     panels[0].set(xticks=range(0, BAR, BEAT), xticklabels=[f"beat {i + 1}" for i in range(4)])
     axes = panels[1]
@@ -130,15 +131,15 @@ def figure_elbow(by_seed: Mapping[int, Mapping[str, Profiles]], shown: Face, pat
     frames = []
     for axes, layer in zip(panels, ("beat", "bar"), strict=True):
         frame = pd.DataFrame(
-            {"layer": layer, "seed": seed, "profiles": k, "distance": distance}
+            {"layer": layer, "seed": seed, "profiles": k, "inertia": inertia}
             for seed, layers in by_seed.items()
-            for k, distance in layers[layer].elbow.items()
+            for k, inertia in layers[layer].elbow.items()
         )
         chosen = len(next(iter(by_seed.values()))[layer].centres)
-        draw_lines(axes, frame, x="profiles", y="distance", arm="layer")
+        draw_lines(axes, frame, x="profiles", y="inertia", arm="layer")
         axes.axvline(chosen, color="0.4", linestyle="--", linewidth=1)
         axes.text(chosen, axes.get_ylim()[1], f"{chosen} used ", va="top", ha="right", fontsize=8, color="0.2")
-        axes.set(xlabel=f"{layer} profiles", ylabel="mean distance to the profile")
+        axes.set(xlabel=f"{layer} profiles", ylabel="mean squared distance to the profile")
         axes.legend().remove()
         frames.append(frame)
     save_figure(figure, pd.concat(frames), paths)
