@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import mean
 from typing import Any
 
 from tenfold.launcher import Cfg, Inputs, Job, Output, main, stage
 from tenfold.papers.melody.conditions import FREE, TUNE, condition_title, hand_made
 from tenfold.papers.melody.report.results import (
+    VARIANTS,
     Measured,
     Models,
     main_decoding,
@@ -29,7 +31,7 @@ def claims(cfg: Cfg, job: Job, *, models: Inputs, measures: Inputs, claims: Outp
     """Verdicts on all claims, printed as soon as they are there."""
     trained, decoding = read_models(cfg, models), main_decoding(cfg)
     composed = {variant: arm for (variant, rule), arm in read_measures(cfg, measures).items() if rule == decoding}
-    all_models = NetArms("models", joined(trained, composed, "composed"), "models")
+    all_models = NetArms("models", joined(joined(trained, ended(trained), "ended"), composed, "composed"), "models")
     special = {
         "M1-p": printed_p(cfg["published"]["votes"]),
         "M4-beat": follows(composed, "3L", "beat"),
@@ -40,6 +42,23 @@ def claims(cfg: Cfg, job: Job, *, models: Inputs, measures: Inputs, claims: Outp
     }
     evidence = gather(cfg, [all_models], title=title_of, special=special)
     conclude(cfg, job, claims, paper="melody", face=face_of(cfg, trained), evidence=evidence, nets=[all_models])
+
+
+def ended(models: Models) -> Models:
+    """``by_rule`` for each model: of all layers of the paper's models, the share whose training the rule ended.
+
+    The same for each of them, since a claim holds one against another, and all layers are in what it measures.
+    """
+    compared = [models[variant] for variant in VARIANTS if variant in models]
+    seeds = {seed for model in compared for seed in model.rows}
+    shares = {
+        seed: mean(course["by_rule"] for model in compared for course in model.rows[seed]["stopped"].values())
+        for seed in seeds
+    }
+    return {
+        name: replace(model, rows={seed: {"by_rule": shares[seed]} for seed in model.rows if seed in shares})
+        for name, model in models.items()
+    }
 
 
 def missing(*variants: str) -> Evidence:
