@@ -305,6 +305,29 @@ def test_a_limit_of_iterations_says_nothing_of_early_stopping(made: dict[str, An
     assert "the limit of iterations ended HRNN-2L before the rule did" in found["M8"]["sentence"]
 
 
+@pytest.mark.parametrize(("variant", "layer", "shut"), [
+    ("3L", "note", True), ("3L", "bar", True), ("1L", "note-repeat", True), ("1L-wide", "note", True),
+    ("3L", "", False),
+])  # fmt: skip
+def test_no_word_is_said_while_a_limit_ended_any_layer_that_is_compared(
+    variant: str, layer: str, shut: bool, made: dict[str, Any], tmp_path: Path
+) -> None:
+    number = VARIANTS.index(variant)
+    content = read_json(made["models"][number])
+    content["rows"][2]["stopped"] |= {layer: {"by_rule": False}} if layer else {}
+    cut = tmp_path / f"models/{variant}/{GROUP}.json"
+    write_json(cut, content)
+    models = [*made["models"][:number], cut, *made["models"][number + 1 :]]
+    verdicts.claims(made["cfg"], Job(resume=tmp_path / "r"), models=models, measures=made["measures"],
+                    claims=tmp_path / "claims.json")  # fmt: skip
+    found = claims_in(tmp_path / "claims.json")
+    for name in ("M1-rhythm", "M5-accuracy", "M5-likelihood", "M7-likelihood", "M7-rhythm"):
+        (check,) = found[name]["gate"]["checks"]
+        assert (check["check"], check["passes"]) == ("b", not shut), name
+        assert check["measured"] == pytest.approx(100 - 100 / (4 if layer == "note" else 5) / 5 if shut else 100)
+    assert (found["M5-likelihood"]["word"] == "too small to say") == shut
+
+
 def test_what_was_not_trained_is_named(made: dict[str, Any], tmp_path: Path) -> None:
     found = verdicts_of(one_model(made), tmp_path)
     assert found["M7-likelihood"]["sentence"] == ("Not testable here: not run: HRNN-3L and HRNN-1L-wide.")
