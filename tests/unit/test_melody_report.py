@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 from safetensors.numpy import load_file, save_file
 
 from tenfold import config
@@ -17,6 +19,8 @@ from tenfold.files import read_json, write_json
 from tenfold.launcher import Job
 from tenfold.papers.melody import composed, measure, measures
 from tenfold.papers.melody.report import figures, results, scores, tables, verdicts
+from tenfold.report.face import Data, Face
+from tenfold.report.figures import FACE
 from tenfold.workflow import TABLE_FORMS
 
 from ..listed_files import only
@@ -342,13 +346,24 @@ def test_half_a_unit_of_the_last_printed_digit(printed: float, half: float) -> N
 # Figures ------------------------------------------------------------------------------------------------------------
 
 
-def test_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_path: Path) -> None:
+def test_figures_are_drawn_with_the_data_behind_them_and_say_what_they_draw(
+    made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: dict[str, Figure] = {}
+    new_figure = figures.new_figure
+
+    def kept(title: str, *given: Any, **options: Any) -> Any:
+        begun[title], panels = new_figure(title, *given, **options)
+        return begun[title], panels
+
+    monkeypatch.setattr(figures, "new_figure", kept)
+    verdicts_of(made, tmp_path)
     names = (*figures.FIGURES, *scores.FIGURES)
     out = {name.removeprefix("figure-"): [tmp_path / f"{name}.{form}" for form in ("png", "csv")] for name in names}
     histories = [path.with_suffix(".csv") for path in made["models"]]
     inputs = {name: made[name] for name in ("models", "measures", "profiles")}
     figures.figures(made["cfg"], Job(resume=tmp_path / "r"), **inputs, histories=histories,
-                    figures=[path for of in out.values() for path in of])  # fmt: skip
+                    claims=tmp_path / "claims.json", figures=[path for of in out.values() for path in of])  # fmt: skip
     draw_scores(made, [path for of in out.values() for path in of], made["generated"])
     for picture, table in out.values():
         assert picture.read_bytes().startswith(b"\x89PNG")
@@ -360,6 +375,38 @@ def test_figures_are_drawn_with_the_data_behind_them(made: dict[str, Any], tmp_p
     first = rows_of(out["samples"][1])[0]
     notes = measures.notes_of(load_file(made["generated"][0])["seed0/events"][0])[0]
     assert [int(first[name]) for name in ("onset", "length", "pitch")] == notes.tolist()
+
+    def below(title: str) -> str:
+        (line,) = next(figure for name, figure in begun.items() if name.startswith(title)).findobj(
+            lambda artist: artist.get_gid() == FACE
+        )
+        return str(line.get_text()).replace("\n", " ")
+
+    assert "nothing trained" in below("One bar as events")
+    assert "seed" not in below("One bar as events")
+    assert "Bands: 95 % Student-t interval over 5 seeds, cut at 0 and 100" in below("Accuracy")
+    assert "Claims M5-accuracy, M8: by construction" in below("Accuracy")
+    for title in ("Elbow", "Bars that equal", "Overlap"):
+        assert "Whiskers: 95 % Student-t interval over 5 seeds" in below(title)
+
+
+def test_no_curve_of_shares_leaves_what_is_possible(made: dict[str, Any], tmp_path: Path) -> None:
+    """Two seeds at 1 % and 99 % have an interval from -572 to 672 %."""
+    lines = ["seed,layer,coding,iteration,train_event,train_no_event,event,no_event"]
+    lines += [f"{seed},note,repeat,{at},{s},{s},{s},{s}" for at in (20, 40) for seed, s in enumerate((0.01, 0.99))]
+    path = tmp_path / "3L.csv"
+    path.write_text("\n".join(lines) + "\n")
+    drawn: list[Figure] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "save_figure", lambda figure, *_: drawn.append(figure))
+        cfg = {"files": {"models": [{"net": "models", "arm": "3L"}]}}
+        shown = Face("real", Data("openewld"), 2, "cpu", "bf16")
+        figures.figure_accuracy(cfg, [path], {"M5-accuracy": "open", "M8": "open"}, shown, [])
+    bands = drawn[0].findobj(PolyCollection)
+    assert len(bands) == 4
+    for band in bands:
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert (heights.min(), heights.max()) == (0, 100)
 
 
 def draw_scores(made: dict[str, Any], paths: list[Path], generated: list[Path]) -> None:

@@ -107,6 +107,7 @@ RESULTS = {
     "measures": measures,
     "profiles": profiles,
     "generated": shown,
+    "claims": "claims.json",
 }
 
 # What each job's result depends on ----------------------------------------------------------------

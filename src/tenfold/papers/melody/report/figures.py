@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tenfold.data.melodies import BAR, BEAT, FIRST_NOTE, LOWEST, NO_EVENT, NOTE_OFF, Events
-from tenfold.launcher import Cfg, Inputs, Job, Outputs, main, stage
+from tenfold.launcher import Cfg, Input, Inputs, Job, Outputs, main, stage
 from tenfold.papers.melody.profiles import Profiles, read_profiles
 from tenfold.papers.melody.report.results import (
     CORPUS,
@@ -28,12 +28,19 @@ from tenfold.report.arms import each_of, face_of
 from tenfold.report.face import Data, Face
 from tenfold.report.figures import (
     GREYS,
+    PERCENT,
+    POSITIVE,
+    SHARE,
     Figures,
+    Words,
+    add_note,
+    add_words,
     draw_bars,
     draw_curves,
     draw_lines,
     new_figure,
     save_figure,
+    words_of,
     write_figures,
 )
 
@@ -101,7 +108,7 @@ def figure_coding(shown: Face, paths: Iterable[Path]) -> None:
     save_figure(figure, frame, paths)
 
 
-def figure_accuracy(cfg: Cfg, histories: Sequence[Path], shown: Face, paths: Iterable[Path]) -> None:
+def figure_accuracy(cfg: Cfg, histories: Sequence[Path], words: Words, shown: Face, paths: Iterable[Path]) -> None:
     """The paper's Figure 5: accuracy of the note layer along its training, on training and on held-out pieces."""
     of_each = each_of(histories, cfg["files"]["models"])
     frame = pd.concat([pd.read_csv(path).assign(variant=of["arm"]) for path, of in of_each])
@@ -120,8 +127,10 @@ def figure_accuracy(cfg: Cfg, histories: Sequence[Path], shown: Face, paths: Ite
     shown_in = [(pieces, what) for pieces in ("training", "validation") for what in ("no_event", "event")]
     for axes, (pieces, what) in zip(panels, shown_in, strict=True):
         part = long[(long["events"] == what) & (long["pieces"] == pieces)]
-        draw_curves(axes, part, x="iteration", y="accuracy", arm="model")
+        draw_curves(axes, part, x="iteration", y="accuracy", arm="model", within=PERCENT)
         axes.set(xlabel="iteration", ylabel=f"{pieces}: {what.replace('_', '-')}s predicted [%]")
+    add_note(figure, "Seeds stop at different iterations: behind the first stop, a curve is of those still training")
+    add_words(figure, words, "M5-accuracy", "M8")
     save_figure(figure, long, paths)
 
 
@@ -136,7 +145,7 @@ def figure_elbow(by_seed: Mapping[int, Mapping[str, Profiles]], shown: Face, pat
             for k, inertia in layers[layer].elbow.items()
         )
         chosen = len(next(iter(by_seed.values()))[layer].centres)
-        draw_lines(axes, frame, x="profiles", y="inertia", arm="layer")
+        draw_lines(axes, frame, x="profiles", y="inertia", arm="layer", within=POSITIVE)
         axes.axvline(chosen, color="0.4", linestyle="--", linewidth=1)
         axes.text(chosen, axes.get_ylim()[1], f"{chosen} used ", va="top", ha="right", fontsize=8, color="0.2")
         axes.set(xlabel=f"{layer} profiles", ylabel="mean squared distance to the profile")
@@ -152,7 +161,7 @@ def compared_sets(cfg: Cfg, measures: Measures, *, first: Sequence[tuple[str, st
     return {titles.get(key, title_of(key[0])): measures[key] for key in keys if key in measures}
 
 
-def figure_repetition(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable[Path]) -> None:
+def figure_repetition(cfg: Cfg, measures: Measures, words: Words, shown: Face, paths: Iterable[Path]) -> None:
     """How often a bar comes back after so many bars: its rhythm, and all of its notes."""
     rows = [
         {"pieces": title, "repeats": view, "lag": lag, "seed": seed, "share": value}
@@ -164,11 +173,12 @@ def figure_repetition(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable
     frame = pd.DataFrame(rows)
     figure, panels = new_figure("Bars that equal an earlier one", shown, columns=2, size=(8.4, 3.9))
     for axes, view, title in ((panels[0], "rhythm", "the same rhythm"), (panels[1], "pitch", "the same notes")):
-        draw_lines(axes, frame[frame["repeats"] == view], x="lag", y="share", arm="pieces")
+        draw_lines(axes, frame[frame["repeats"] == view], x="lag", y="share", arm="pieces", within=PERCENT)
         axes.set(xlabel="bars back", ylabel=f"bars of {title} [%]")
         axes.set_ylim(bottom=0)
         axes.legend(title=None, fontsize=7)
     panels[1].legend().remove()
+    add_words(figure, words, "M1-rhythm", "M1-rhythm-2l", "M1-rhythm-3l-2l")
     save_figure(figure, frame, paths)
 
 
@@ -194,6 +204,7 @@ def figure_similarity(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable
         axes.tick_params(length=0, labelsize=7)
         axes.grid(visible=False)
     panels[0].set_ylabel("bar")
+    add_note(figure, "Squares: mean over pieces, then over seeds")
     figure.colorbar(image, ax=panels, shrink=0.6).ax.tick_params(labelsize=7)
     rows = [
         {"pieces": title, "bar": i + 1, "other bar": j + 1, "share": value}
@@ -216,7 +227,7 @@ def figure_overlap(cfg: Cfg, measures: Measures, shown: Face, paths: Iterable[Pa
     frame["pieces"] = frame["pieces"].replace({"corpus, held out": "corpus, other half"})
     figure, panels = new_figure("Overlap with the corpus, by feature", shown, size=(9.0, 4.6))
     wrapped = frame.assign(feature=frame["feature"].str.replace(" ", "\n", n=1))
-    draw_bars(panels[0], wrapped, x="feature", y="overlap", arm="pieces")
+    draw_bars(panels[0], wrapped, x="feature", y="overlap", arm="pieces", within=SHARE)
     panels[0].set(xlabel=None, ylabel="overlap area (1: alike)", ylim=(0, 1.1))
     panels[0].tick_params(axis="x", labelsize=7)
     titles = list(dict.fromkeys(frame["pieces"]))
@@ -237,12 +248,21 @@ FIGURES: Figures = {
 
 @stage
 def figures(
-    cfg: Cfg, job: Job, *, models: Inputs, histories: Inputs, measures: Inputs, profiles: Inputs, figures: Outputs
+    cfg: Cfg,
+    job: Job,
+    *,
+    models: Inputs,
+    histories: Inputs,
+    measures: Inputs,
+    profiles: Inputs,
+    claims: Input,
+    figures: Outputs,
 ) -> None:
     """All figures without composed notes in them, each with the CSV behind it."""
     by_seed = read_profiles(profiles)
     write_figures(FIGURES, figures, cfg=cfg, profiles=by_seed[cfg["seeds"][0]], by_seed=by_seed, histories=histories,
-                  measures=read_measures(cfg, measures), shown=face_of(cfg, read_models(cfg, models)))  # fmt: skip
+                  measures=read_measures(cfg, measures), words=words_of(claims),
+                  shown=face_of(cfg, read_models(cfg, models)))  # fmt: skip
 
 
 if __name__ == "__main__":
