@@ -1,14 +1,17 @@
-"""Lends each job GPUs of its own: one file lock per device, in a folder of this machine.
+"""Lends each job a GPU, or a share of one: a file lock for each slot of a device, in a folder of this machine.
 
 A lock dies with its process, however that ends, so nothing has to be cleaned up after a crash.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from filelock import FileLock, Timeout
 _POLL_SECONDS = 0.2
 
 
+SLOTS = "TENFOLD_GPU_SLOTS"  # how many jobs may share a GPU: a number, or auto
+MIB_OF_A_SLOT = 4096  # of a card's memory, for one job of a net for small images
 LEASED = "TENFOLD_LEASED"  # set for the processes that are helped to devices by the one that leased them
 
 
@@ -53,8 +58,24 @@ def visible_devices(count: int) -> list[str]:
     return [name.strip() for name in named.split(",") if name.strip()][:count]
 
 
+def slots_of_a_gpu() -> int:
+    """How many jobs may share a GPU: ``gpu_slots``; for ``auto``, as many as its memory and the cores carry."""
+    named = os.environ.get(SLOTS, "1")
+    return int(named) if named != "auto" else max(1, min(os.cpu_count() or 1, _memory() // MIB_OF_A_SLOT))
+
+
+def _memory() -> int:
+    """Of the smallest GPU of this machine, in MiB; 0 where nobody tells."""
+    try:
+        told = subprocess.run(["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+                              capture_output=True, text=True, check=True).stdout  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    return min((int(line) for line in told.split()), default=0)
+
+
 def lease_device(devices: Sequence[str], say: Callable[[str], None], folder: Path | None = None) -> Lease | None:
-    """Waits for one of ``devices``, holds it until the process ends, and sets CUDA_VISIBLE_DEVICES to it.
+    """Waits for a slot of one of ``devices``, holds it until the process ends, and sets CUDA_VISIBLE_DEVICES to it.
 
     Args:
         devices: names as CUDA_VISIBLE_DEVICES takes them; at least one.
@@ -71,7 +92,7 @@ def lease_device(devices: Sequence[str], say: Callable[[str], None], folder: Pat
 def lease_devices(
     count: int, devices: Sequence[str], say: Callable[[str], None], folder: Path | None = None
 ) -> Lease | None:
-    """As `lease_device`, for the processes of one job: waits until ``count`` devices are free, and takes them at once.
+    """As `lease_device`, for the processes of one job: waits until ``count`` whole devices are free, and takes them.
 
     A job that waits holds none, so that two jobs of several devices never wait for each other.
     """
@@ -86,25 +107,83 @@ def lease_devices(
 
 def _wait(count: int, devices: Sequence[str], say: Callable[[str], None], folder: Path) -> Lease:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    said = ""
+    said, slots = "", slots_of_a_gpu()
     while True:
         with FileLock(folder / "choice.lock"):  # one process chooses at a time: no two hold a part each
-            free = {device: lock for device in devices if (lock := _lock(folder, device)) is not None}
-            taken = dict(list(free.items())[: count if len(free) >= count else 0])
-            for device in free.keys() - taken.keys():
-                free[device].release()
-            for device in taken:
-                _holder_file(folder, device).write_text(str(os.getpid()))
+            free = {device: _free_slots(folder, device, slots) for device in devices}
+            taken = _chosen(count, free, slots)
+            for lock in {lock for locks in free.values() for lock in locks} - set(taken):
+                lock.release()
+            for lock in taken:
+                _holder_file(lock).write_text(str(os.getpid()))
+            if taken and slots > 1:
+                share_through_mps(folder)
         if taken:
-            return Lease(",".join(taken), tuple(taken.values()))
+            return Lease(",".join(device for device in devices if set(free[device]) & set(taken)), taken)
         holders = ", ".join(
-            f"{device} by process {_holder(folder, device)}" for device in devices if device not in free
+            f"{device} by process {_holders(folder, device, slots)}" for device in devices if len(free[device]) < slots
         )
         if holders != said:
-            say(f"waiting for {count} GPUs: {len(free)} of {len(devices)} are free now ({holders})" if count > 1
+            whole = sum(len(locks) == slots for locks in free.values())
+            say(f"waiting for {count} GPUs: {whole} of {len(devices)} are free now ({holders})" if count > 1
                 else f"waiting for a GPU: all are taken ({holders})")  # fmt: skip
             said = holders
         time.sleep(_POLL_SECONDS)
+
+
+def _chosen(count: int, free: Mapping[str, Sequence[FileLock]], slots: int) -> tuple[FileLock, ...]:
+    """One slot of the device with most free ones, or all slots of several devices; none where there are too few."""
+    if count == 1:
+        most = max(free.values(), key=len)
+        return tuple(most[:1])
+    whole = [locks for locks in free.values() if len(locks) == slots]
+    return tuple(lock for locks in whole[:count] for lock in locks) if len(whole) >= count else ()
+
+
+def _free_slots(folder: Path, device: str, slots: int) -> list[FileLock]:
+    """The locks of a device's slots that nobody holds, held from now on."""
+    return [lock for slot in range(slots) if (lock := _lock(folder, _slot(device, slot))) is not None]
+
+
+def _slot(device: str, slot: int) -> str:
+    """The name of a slot; the first one has the device's."""
+    return f"{device}.{slot}" if slot else device
+
+
+# MPS ------------------------------------------------------------------------------------------------------------------
+
+MPS = "nvidia-cuda-mps-control"
+
+
+def share_through_mps(folder: Path) -> None:
+    """Has the kernels of several processes run at once on a card, where the machine has NVIDIA's Multi-Process Service.
+
+    The first job starts it, the last one to end stops it; without it the processes take turns. Call it with the choice
+    locked.
+    """
+    if shutil.which(MPS) is None or "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
+        return
+    os.environ |= {"CUDA_MPS_PIPE_DIRECTORY": str(folder / "mps"), "CUDA_MPS_LOG_DIRECTORY": str(folder / "mps-log")}
+    if not (folder / "mps/control").exists():
+        subprocess.run([MPS, "-d"], check=False, capture_output=True)
+    atexit.register(_stop_mps, folder)
+
+
+def _stop_mps(folder: Path) -> None:
+    """Ends the service, if no other job is on a card."""
+    with FileLock(folder / "choice.lock"):
+        if _held is not None:
+            _held.release()
+        slots = [_lock(folder, path.name.removesuffix(".lock")) for path in folder.glob("*.lock")
+                 if path.name != "choice.lock"]  # fmt: skip
+        if all(slots):  # it ends when this process has: nobody waits for it here
+            control = subprocess.Popen([MPS], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+            assert control.stdin is not None
+            control.stdin.write(b"quit\n")
+            control.stdin.close()
+        for lock in slots:
+            if lock is not None:
+                lock.release()
 
 
 def _lock(folder: Path, device: str) -> FileLock | None:
@@ -116,15 +195,15 @@ def _lock(folder: Path, device: str) -> FileLock | None:
     return lock
 
 
-def _holder_file(folder: Path, device: str) -> Path:
-    return folder / f"{_file_name(device)}.pid"
+def _holder_file(lock: FileLock) -> Path:
+    return Path(lock.lock_file).with_suffix(".pid")
 
 
-def _holder(folder: Path, device: str) -> str:
-    try:
-        return _holder_file(folder, device).read_text() or "unknown"
-    except FileNotFoundError:
-        return "unknown"
+def _holders(folder: Path, device: str, slots: int) -> str:
+    """The processes that hold a device's slots, each once."""
+    files = [folder / f"{_file_name(_slot(device, slot))}.pid" for slot in range(slots)]
+    found = dict.fromkeys(file.read_text() for file in files if file.exists())
+    return " and ".join(pid for pid in found if pid) or "unknown"
 
 
 def _file_name(device: str) -> str:

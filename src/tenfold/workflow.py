@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tenfold import config, registry, variants
+from tenfold import config, lease, registry, variants
 from tenfold.errors import UserError
 from tenfold.files import canonical_json
 from tenfold.identity import signatures
@@ -333,7 +333,7 @@ class Paper:
         """What a job needs beside cores: a GPU, where it computes on one, and memory for each of its processes."""
         cfg = self._cfg(stage)
         return {
-            "gpu": lambda wildcards: _processes(cfg(wildcards)) * self.house.gpu,
+            "gpu": lambda wildcards: _gpu_slots(_processes(cfg(wildcards))) * self.house.gpu,
             "mem_mb": lambda wildcards: _processes(cfg(wildcards)) * MEGABYTES,
         }
 
@@ -537,6 +537,11 @@ def _processes(cfg: Cfg) -> int:
     return int(cfg.get("processes", 1))
 
 
+def _gpu_slots(processes: int) -> int:
+    """How many slots of GPUs a job takes: one, or all of each of its GPUs where it has several."""
+    return processes if processes == 1 else processes * lease.slots_of_a_gpu()
+
+
 def runs_elsewhere(settings: Any) -> bool:
     """Whether jobs are sent to other machines, by Snakemake's resource settings: it then counts jobs, not cores.
 
@@ -600,6 +605,7 @@ def configured(overrides: dict[str, Any], *, elsewhere: bool = False) -> House:
     """
     with _one_line():
         house = House(overrides, elsewhere=elsewhere)
+        os.environ[lease.SLOTS] = "1" if elsewhere else str(house.config.get("gpu_slots", 1))
         registry.names()
         for slug in house.slugs:
             house.paper(slug)
