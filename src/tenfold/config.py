@@ -23,7 +23,7 @@ SCHEMAS = ROOT / "workflow" / "schemas"
 PARTS = "parts.schema.yaml"
 PAPERS = Path(__file__).resolve().parent / "papers"
 
-EDITIONS = ("smoke", "small", "real", "full")
+EDITIONS = ("smoke", "small", "real", "lab", "full")
 
 
 def package_of(slug: str) -> str:

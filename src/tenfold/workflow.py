@@ -45,7 +45,7 @@ class Edition:
     """One paper at one edition, as a job's configuration is made from it.
 
     Attributes:
-        name: smoke, small, real or full; of a variant, with its name, such as small+hot.
+        name: smoke, small, real, lab or full; of a variant, with its name, such as small+hot.
         slug: the paper.
         settings: the edition's settings from the paper's configuration, a variant's laid over them.
         compute: the device and the precision that are asked for.

@@ -13,7 +13,7 @@ Mistake = tuple[str, str, str, list[str]]
 
 IN_FILES: dict[str, Mistake] = {
     "unknown paper": (HOUSE, "[toy]", "[toy, gone]", ["'gone' is not a paper", "allowed: toy"]),
-    "unknown edition": (HOUSE, "small", "tiny", ["edition", "'tiny' is not allowed", "smoke, small, real, full"]),
+    "unknown edition": (HOUSE, "small", "tiny", ["edition", "'tiny' is not allowed", "smoke, small, real, lab, full"]),
     "unknown device": (HOUSE, "device: auto", "device: tpu", ["device", "'tpu' is not allowed", "auto, cpu, cuda"]),
     "unknown precision": (HOUSE, "precision: auto", "precision: fp8", ["precision", "'fp8' is not allowed", "bf16"]),
     "unknown key of the house": (HOUSE, "edition:", "editon:", ["'editon'", "allowed: "]),
@@ -44,7 +44,10 @@ IN_FILES: dict[str, Mistake] = {
 }  # fmt: skip
 
 ON_THE_COMMAND_LINE: dict[str, tuple[list[str], list[str]]] = {
-    "unknown edition": (["edition=tiny"], ["--config: edition", "'tiny' is not allowed", "smoke, small, real, full"]),
+    "unknown edition": (
+        ["edition=tiny"],
+        ["--config: edition", "'tiny' is not allowed", "smoke, small, real, lab, full"],
+    ),
     "unknown device": (["device=tpu"], ["--config: device", "'tpu' is not allowed", "auto, cpu, cuda"]),
     "unknown key": (["editon=small"], ["--config", "'editon'", "allowed: "]),
     "unknown paper": (["papers=[gone]"], ["--config: papers", "'gone' is not a paper", "allowed: toy"]),

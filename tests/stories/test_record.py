@@ -185,7 +185,7 @@ def test_what_is_kept_is_capped(repository: Repository) -> None:
     ("args", "says"),
     [
         (["record", "gone"], "'gone' is not a paper; allowed: all, toy"),
-        (["compare", "--edition", "tiny"], "'tiny' is not an edition; allowed: smoke, small, real, full"),
+        (["compare", "--edition", "tiny"], "'tiny' is not an edition; allowed: smoke, small, real, lab, full"),
         (["explain", "results/nothing.csv"], "there is no such file"),
         (["explain", "README.md"], "no job is known that made it"),
         (["explain", "results"], "is a folder"),

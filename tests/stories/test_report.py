@@ -75,7 +75,7 @@ def test_the_report_of_all_that_was_restored_holds_the_scoreboard(restored: Repo
 def test_a_report_of_what_is_not_here_is_refused_in_one_line(repository: Repository) -> None:
     done = repository.tenfold("target", "--pages", "--edition", "tiny", check=False)
     assert (done.returncode, done.stderr) == (
-        2, "tenfold: 'tiny' is not an edition; allowed: smoke, small, real, full\n"
+        2, "tenfold: 'tiny' is not an edition; allowed: smoke, small, real, lab, full\n"
     )  # fmt: skip
     done = repository.tenfold("target", "--pages", check=False)
     assert done.returncode == 2

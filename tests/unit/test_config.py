@@ -91,9 +91,9 @@ def test_merging_replaces_single_values_and_whole_lists() -> None:
 def test_unknown_names_list_what_is_allowed() -> None:
     with pytest.raises(UserError, match="'nope' is not a paper; allowed: .*pruning-from-scratch"):
         config.paper("nope")
-    with pytest.raises(UserError, match="edition: 'huge' is not allowed; allowed: smoke, small, real, full"):
+    with pytest.raises(UserError, match="edition: 'huge' is not allowed; allowed: smoke, small, real, lab, full"):
         config.house({"edition": "huge"})
-    with pytest.raises(UserError, match="'huge' is not an edition; allowed: smoke, small, real, full"):
+    with pytest.raises(UserError, match="'huge' is not an edition; allowed: smoke, small, real, lab, full"):
         workflow.check_target("huge", "all")
     with pytest.raises(UserError, match="'nope' is not a paper; allowed: all, "):
         workflow.check_target("small", "nope")

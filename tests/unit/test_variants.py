@@ -58,7 +58,7 @@ def test_a_variant_lies_over_one_edition_and_leaves_the_edition(folder: Path) ->
     assert (hot.runs, hot.label) == ("runs/small+hot/sge", "small+hot (recipe.lr=0.1)")
     assert (small.runs, small.label) == ("runs/small/sge", "small")
     assert hot.claims[0]["claim"] == small.claims[0]["claim"] + " (recipe.lr=0.1)"
-    assert hot.claims[0]["editions"] == ["small", "real", "full", "small+hot"]
+    assert hot.claims[0]["editions"] == ["small", "real", "lab", "full", "small+hot"]
     assert hot.claims[1]["editions"] == small.claims[1]["editions"] == ["full"], "no variant of an edition tests more"
 
 
@@ -99,7 +99,7 @@ def test_a_mistake_in_a_variant_is_one_line(folder: Path, name: str, text: str, 
 
 def test_a_variant_of_an_unknown_edition_is_refused(folder: Path) -> None:
     (folder / "hot.yaml").write_text("sge: { seeds: [0] }")
-    with pytest.raises(UserError, match="'tiny' is not an edition; allowed: smoke, small, real, full"):
+    with pytest.raises(UserError, match="'tiny' is not an edition; allowed: smoke, small, real, lab, full"):
         workflow.check_target("tiny+hot", "sge")
     with pytest.raises(UserError, match="edition: 'tiny' is not allowed"):
         config.house({"edition": "tiny+hot"})

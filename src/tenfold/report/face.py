@@ -42,7 +42,7 @@ class Face:
     """The facts on the face of a result.
 
     Attributes:
-        edition: smoke, small, real or full.
+        edition: smoke, small, real, lab or full.
         data: what the numbers were measured on.
         n: number of seeds; 0 for counts, drawings and published numbers alone.
         device: what it was computed on, such as ``cpu``.

@@ -1,0 +1,83 @@
+"""The nets of the edition `lab`: as large as the public nets whose values gate it, and trainable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tenfold.measure.cost import cost
+from tenfold.nets.build import build
+from tenfold.papers.pruning_from_scratch import grid as pruning
+from tenfold.papers.rco import grid as rco
+from tenfold.papers.sge import grid as sge
+from tenfold.papers.sge import nets as sge_nets
+from tenfold.papers.sknet import grid as sknet
+from tenfold.papers.sknet import nets as sknet_nets
+from tenfold.papers.variance_shift import grid as variance_shift
+from tenfold.papers.variance_shift.common import noisy
+from tenfold.training.losses import classification
+from tenfold.training.recipe import Recipe, build_optimiser
+from tenfold.workflow import Edition, House
+
+
+def lab(slug: str) -> Edition:
+    return House({}).paper(slug).edition("lab")
+
+
+def of(**wildcards: str) -> Any:
+    return SimpleNamespace(edition="lab", seeds="s0", **wildcards)
+
+
+def test_students_and_teachers_are_those_of_public_distillation() -> None:
+    """RepDistiller's resnet20 and resnet56 on CIFAR-100 have 278,324 and 861,620 parameters."""
+    cfg = rco.distil(lab("rco"), of(student="resnet20", arm="kd-1x"))
+    sizes = {role: cost(lambda role=role: build({**cfg[role], "classes": 100}), (3, 32, 32)).params  # type: ignore[misc]
+             for role in ("student", "teacher")}  # fmt: skip
+    assert sizes == {"student": 278_324, "teacher": 861_620}
+
+
+def test_the_wider_net_costs_what_selective_kernels_cost() -> None:
+    params = {arm: cost(lambda arm=arm: sknet_nets.build_net(sknet.options(lab("sknet").settings, "resnext20", arm)),  # type: ignore[misc]
+                        (3, 32, 32)).params for arm in ("wider", "k3-k5-sk")}  # fmt: skip
+    assert params["wider"] == pytest.approx(params["k3-k5-sk"], rel=0.001)
+
+
+def nets() -> dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]]:
+    """How each paper's main net of `lab` is built, and its recipe."""
+    of_sge = sge.train(lab("sge"), of(net="resnet20", arm="sge"))
+    of_vs = variance_shift.train(lab("variance-shift"), of(dataset="cifar-100", net="preresnet164", arm="a-0.5"))
+    of_sknet = sknet.train(lab("sknet"), of(net="resnext20", arm="k3-k5-sk"))
+    of_rco = rco.distil(lab("rco"), of(student="resnet20", arm="eei-4"))
+    of_pruning = pruning.train(lab("pruning-from-scratch"), of(net="resnet20", arm="full"))
+    return {
+        "sge": (lambda: sge_nets.build({**of_sge["net"], "classes": 100}), of_sge["recipe"]),
+        "variance-shift": (lambda: noisy(of_vs, {**of_vs["net"], "classes": 100}), of_vs["recipe"]),
+        "sknet": (lambda: sknet_nets.build_net(of_sknet["net"]), of_sknet["recipe"]),
+        "rco": (lambda: build({**of_rco["student"], "classes": 100}), of_rco["recipe"]),
+        "pruning-from-scratch": (lambda: build({**of_pruning["net"], "classes": 100}), of_pruning["recipe"]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("slug", ["sge", "variance-shift", "sknet", "rco", "pruning-from-scratch"])
+def test_two_steps(slug: str) -> None:
+    make, recipe = nets()[slug]
+    torch.manual_seed(0)
+    model = make().train()
+    optimiser, loss = build_optimiser(Recipe.from_cfg(recipe), model), classification()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    values = []
+    for _ in range(2):
+        losses = loss(model, (torch.randn(2, 3, 32, 32), torch.tensor([3, 97])), 0)
+        assert isinstance(losses, dict)
+        optimiser.zero_grad()
+        losses["loss"].backward()
+        optimiser.step()
+        values.append(losses["loss"])
+    assert torch.isfinite(torch.stack(values)).all()
+    moved = sum(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+    assert moved > 0.9 * len(before)
