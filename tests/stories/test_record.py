@@ -173,11 +173,11 @@ def test_leftovers_of_other_settings_are_refused(recorded: Repository) -> None:
 
 
 def test_what_is_kept_is_capped(repository: Repository) -> None:
-    repository.edit("config/papers/toy.yaml", "padding: 0", "padding: 2100000")
+    repository.edit("config/papers/toy.yaml", "padding: 0", "padding: 3100000")
     repository.commit("Large weights")
     repository.snakemake("--quiet", "all")
     said = refused(repository, "record")
-    assert "small/toy: 2.11 MB to keep, allowed are 2 MB" in said
+    assert "small/toy: 3.11 MB to keep, allowed are 3 MB" in said
     assert "headline/fancy/s0-2.json" in said
 
 
