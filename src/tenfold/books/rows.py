@@ -32,13 +32,13 @@ MADE = "made"
 
 
 def record_rows(edition: str, slug: str) -> str:
-    """Puts the metrics that lie below runs/ on record, row by row.
+    """Puts the metrics that lie below runs/ on record, row by row, and decides the claims on all that are on record.
 
     Returns:
         One line on what was recorded.
 
     Raises:
-        UserError: sources are not committed, there is no metrics file, or one has no run record, is not as its record
+        UserError: sources are not committed, there is no row here or on record, or one has no run record, is not as its record
             says, or was made by other code than today's.
     """
     refuse_uncommitted()
@@ -48,7 +48,7 @@ def record_rows(edition: str, slug: str) -> str:
     of_claims = next(report for report in paper.reports.values() if "claims" in report.signature.outputs)
     wanted = {*asked, *(path for paths in _inputs(of_claims, edition).values() for path in paths)}
     runs = {path: _checked_record(path, todays=path in asked) for path in sorted(wanted) if path.exists()}
-    if not any(path in runs for path in asked):
+    if not any(path in runs or _kept(book, path).exists() for path in asked):
         raise UserError(f"{book.runs}/metrics: no metrics of {book.name} are here; run a stage of the paper first")
     for path, run in runs.items():
         copy_whole(path, _kept(book, path))
