@@ -38,8 +38,8 @@ def record_rows(edition: str, slug: str) -> str:
         One line on what was recorded.
 
     Raises:
-        UserError: sources are not committed, there is no row here or on record, or one has no run record, is not as its record
-            says, or was made by other code than today's.
+        UserError: sources are not committed, there is no row here or on record, or one has no run record, is not as its
+            record says, or was made by other code than today's.
     """
     refuse_uncommitted()
     paper = workflow.House({"edition": edition}).paper(slug)
