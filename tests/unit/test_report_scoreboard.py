@@ -132,8 +132,14 @@ def test_a_file_of_another_kind_or_edition_is_refused_in_one_line(tmp_path: Path
 def test_readme_has_a_line_a_primary_claim_at_the_largest_edition(tmp_path: Path) -> None:
     papers = read_claims([claims_json(tmp_path, "rco", edition, n) for edition, n in (("small", 3), ("real", 5))])
     ordered = sorted(papers, key=lambda paper: str(paper["face"]["edition"]), reverse=True)
-    lines = [[part.strip() for part in line.strip("|").split("|")] for line in readme_block(ordered).splitlines()]
+    table, says, pages = readme_block(ordered).strip().split("\n\n")
+    lines = [[part.strip() for part in line.strip("|").split("|")] for line in table.splitlines()]
     assert lines[2:] == [["rco", "C1: one is so", "+2.14", "+1.020 [+1.000, +1.040] points", "-", "supported", "real"]]
+    assert says.endswith("What would settle it:")
+    assert pages == "- rco C1: more"
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims/C1.md").write_text("")
+    assert f"- rco [C1]({tmp_path.as_posix()}/claims/C1.md): more" in readme_block(ordered)
 
 
 def test_the_glance_has_a_line_a_reading_and_marks_pipeline_checks(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def read_claims(paths: Sequence[Path]) -> list[Claims]:
             raise UserError(f"{path} is no JSON, perhaps after a merge: git checkout -- {path}") from None
         if not isinstance(paper, dict) or paper.get("format") != FORMAT or "claims" not in paper:
             raise UserError(f"{path} is not a claims.json of format {FORMAT}: make it again with snakemake")
-        papers.append(paper)
+        papers.append(paper | {"folder": path.parent.as_posix()})
     return sorted(papers, key=lambda paper: (paper["paper"], paper["face"]["edition"]))
 
 
@@ -145,9 +145,13 @@ def _by_chance(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def readme_block(papers: Sequence[Claims]) -> str:
-    """README's "results at a glance": a line for each primary claim, at the largest edition that can say something."""
+    """README's "results at a glance": a line for each primary claim, at the largest edition that can say something.
+
+    Below, each claim's page, which has the scale, and what would settle it.
+    """
     header = ("paper", "primary claim", "published", "ours", "gate", "verdict", "edition")
     best: dict[tuple[str, str], list[str]] = {}
+    settled_by: dict[tuple[str, str], str] = {}
     for paper in papers:  # smallest edition first
         for slug, claim, read in _rows([paper]):
             said = next(word for word in _words((slug, claim, read)).values() if word != "-")
@@ -158,7 +162,12 @@ def readme_block(papers: Sequence[Claims]) -> str:
             gate = {None: "-", True: "passed", False: "not passed"}[claim["gate"]["passes"]]
             short = f"{claim['id']}: {claim['short']}" + (f" ({read['reading']})" if read["reading"] else "")
             best[key] = [slug, short, numbers["published"], numbers["ours"], gate, said, paper["face"]["edition"]]
-    return "\n".join(markdown_grid(header, list(best.values()), left=len(header), aligned=False)) + "\n"
+            page = Path(paper["folder"], "claims", f"{claim['id']}.md")
+            name = f"[{claim['id']}]({page.as_posix()})" if page.exists() else claim["id"]
+            settled_by[slug, claim["id"]] = f"- {slug} {name}: {claim['next']}"
+    table = markdown_grid(header, list(best.values()), left=len(header), aligned=False)
+    pages = "A claim's page has our scale beside the paper's, the gate and a forest plot. What would settle it:"
+    return "\n".join([*table, "", pages, "", *settled_by.values()]) + "\n"
 
 
 def glance(papers: Sequence[Claims]) -> list[str]:
