@@ -1,4 +1,4 @@
-"""What is derived from the records: the editions' scoreboards, README's results, the top-level ``dvc.yaml``."""
+"""What is derived from the records: the editions' scoreboards, README's results, what ``dvc.yaml`` files say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tenfold import config
 from tenfold.books import ledger
-from tenfold.books.recorded import RESULTS
+from tenfold.books.recorded import RESULTS, ledgers
 from tenfold.errors import UserError
 from tenfold.files import write_text
 
@@ -41,6 +41,8 @@ def rebuild(target: Path = Path()) -> None:
             raise UserError("README.md: lacks the lines <!-- results:begin --> and <!-- results:end -->")
         block = readme_block(sorted(every, key=lambda paper: paper["paper"])) if every else ""
         write_text(target / README, BLOCK.sub(lambda _: f"\n{block}\n" if block else "", text))
+    for book in ledgers():
+        ledger.write_ledger(book, target)
     ledger.write_top(target)
 
 

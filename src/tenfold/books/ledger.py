@@ -64,13 +64,18 @@ def reason(output: str) -> str:
     return words.partition(" Having any troubles?")[0]
 
 
-def write_ledger(ledger: Ledger) -> None:
-    """Writes ``dvc.yaml`` of a ledger: one stage, whose command Snakemake answers with "nothing to be done"."""
+def write_ledger(ledger: Ledger, target: Path = Path()) -> None:
+    """Writes ``dvc.yaml`` of a ledger: one stage, whose command Snakemake answers with "nothing to be done".
+
+    Args:
+        ledger: what is on record.
+        target: the folder that stands for the project's root.
+    """
     stage: dict[str, Any] = {"cmd": f"snakemake {ledger.name}", "wdir": "../" * depth(ledger)}
     stage["params"] = [{f"config/papers/{ledger.slug}.yaml": ["defaults", ledger.edition]}]
     stage["outs"] = [{out.as_posix(): {"persist": True}} for out in ledger.outs]
     header = "# Written by `tenfold record`. Snakemake makes these files, DVC keeps them.\n"
-    write_text(ledger.dvc_file, header + _yaml({"stages": {ledger.name.replace("/", "-"): stage}}))
+    write_text(target / ledger.dvc_file, header + _yaml({"stages": {ledger.name.replace("/", "-"): stage}}))
 
 
 def depth(ledger: Ledger) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tenfold.books import index
 from tenfold.books.record import is_recorded
-from tenfold.books.recorded import Ledger, Provenance, every_book, is_of_times
+from tenfold.books.recorded import Ledger, Provenance, every_book, is_of_times, ledgers
 from tenfold.errors import UserError
 from tenfold.files import read_json, sha256
 from tenfold.identity.records import read_run_record
@@ -43,6 +43,8 @@ def verify() -> Checked:
     broken = [path for path, checksum in sorted(wanted.items()) if not _check(path, checksum, found)]
     of_no_record = [path for book in every_book() for path in _others(book) if path not in wanted]
     found.wrong += [f"{path}: is on no record; git checkout or delete it" for path in of_no_record]
+    locks = [book.dvc_file.with_suffix(".lock") for book in ledgers()]
+    found.wrong += [f"{path}: is missing; git checkout -- {path}" for path in locks if not path.exists()]
     found.wrong += _derived(broken)
     return found
 
