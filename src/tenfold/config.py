@@ -144,6 +144,8 @@ def explain(error: ValidationError) -> str:
             return f"{prefix}'{wanted['const']}' is missing"
         case "pattern" if "description" in schema:
             return f"{prefix}'{value}' is not allowed; allowed: {schema['description']}"
+        case "maxLength":
+            return f"{prefix}'{value[:20]}...' is too long; allowed: {wanted} characters"
         case "type" if isinstance(value, str) and _looks_like_number(value):
             return f"{prefix}'{value}' is text to YAML, a {wanted} is needed; write {_with_point(value)}"
         case "type":

@@ -32,6 +32,7 @@ IN_FILES: dict[str, Mistake] = {
     "no seeds": (PAPER, "seeds: [0, 1, 2]", "seeds: []", ["seeds"]),
     "no seeds in a job": (PAPER, "seeds_per_job: 3", "seeds_per_job: 0", ["seeds_per_job"]),
     "a name that no wildcard matches": (PAPER, "fancy: {", "fancy_net: {", ["arms", "'fancy_net'"]),
+    "a name too long for a folder": (PAPER, "fancy: {", f"{'f' * 300}: {{", ["arms", "fff...' is too long", "60"]),
     "a name that is a path": (PAPER, "fancy: {", "a/b: {", ["arms", "'a/b'"]),
     "a name that is a number": (PAPER, "fancy: {", "5: {", ["line", "key 5 is not text", "in quotes"]),
     "unknown data": (PAPER, "data: shapes-10-smoke", "data: shapes-11", ["'shapes-11' is not a dataset", "allowed: "]),
