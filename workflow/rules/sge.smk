@@ -3,7 +3,10 @@ sge = house.paper("sge")
 
 
 # 1. Train a net with each kind of attention: small nets in memory, ImageNet's by several processes.
-SGE_TRAIN = {"sge_train": ("train", "(smoke|small|real|lab)[^/]*"), "sge_imagenet_train": ("imagenet.train", "full[^/]*")}
+SGE_TRAIN = {
+    "sge_train": ("train", "(smoke|small|real|lab)[^/]*"),
+    "sge_imagenet_train": ("imagenet.train", "full[^/]*"),
+}
 for rule, (stage, editions) in SGE_TRAIN.items():
 
     rule:
