@@ -18,13 +18,14 @@ from typing import Any
 
 import yaml
 
+from tenfold.books.ledger import CAPS
+
 LARGEST = 1024**2  # bytes, outside store/
 
 # Made by Snakemake, fetched, or not ours to pass on: never in git.
 NEVER_TRACKED = ("data", "logs", "runs", ".snakemake", "build")
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SHOWING = PICTURES | {".pdf", ".svg"}
-CAPS = {"smoke": 2 * 10**6, "small": 2 * 10**6, "real": 3 * 10**6, "full": 10**6}  # bytes that a paper keeps in store/
 PICTURES_BELONG = ("results", "docs", "store")
 DATA_FILES = {
     *(".7z", ".avi", ".bz2", ".ckpt", ".gz", ".h5", ".hdf5", ".mat", ".mid", ".midi", ".mp4", ".npy", ".npz", ".onnx"),
