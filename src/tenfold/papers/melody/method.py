@@ -15,8 +15,8 @@ There is no official code. What the paper leaves open is decided here and marked
 that of note-seq (commit 3582550), on which the authors built.
 
 Claim M1-votes of the paper: 63.3 % of votes, p = 3.96e-10.
-Ours at real (n = 5), where nobody listens: joint nll of 3L 0.716, of 2L 0.698, of 1L 0.759. Runtime: 119 CPU-seconds at
-small, 27 CPU-minutes at real (two cores).
+Ours at real (n = 5), where nobody listens: joint nll of 3L 0.694, of 2L 0.683, of 1L 0.725. Runtime: 220 CPU-seconds at
+small, about 40 CPU-minutes at real (two cores).
 """
 
 from __future__ import annotations
