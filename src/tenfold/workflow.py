@@ -94,7 +94,7 @@ class Edition:
     def data_shown(self) -> Cfg:
         """What tables and figures say of the data: its name, what it stands in for, the paper's where it is another."""
         entry, of_paper = registry.dataset(self.settings["data"]), config.paper(self.slug).about["data"]
-        other = (entry.stands_in_for or entry.name).lower() not in of_paper
+        other = {entry.name, (entry.stands_in_for or entry.name).lower()}.isdisjoint(of_paper)
         paper = {"paper": " and ".join(of_paper)} if other else {}
         return {"name": entry.name, "stands_in_for": entry.stands_in_for, **paper}
 
@@ -286,7 +286,8 @@ class Paper:
             edition = Edition(
                 name, self.slug, settings, self.house.compute, paper.claims, paper.published, own, overlap
             )
-            _check_names(self.grid, edition)
+            variant = variants.split(name)[1]
+            _check_names(self.grid, edition, f"variants/{variant}.yaml" if variant else self.origin.removesuffix(": "))
         return replace(edition, claims=[_as_decided(claim, edition) for claim in paper.claims])
 
     def targets(self, edition: str) -> list[str]:
@@ -467,13 +468,15 @@ def check_settings(edition: str, slug: str, own: dict[str, Any], where: str) -> 
     """
     settings = config.laid_over(slug, edition, own, where)
     paper = House({}).paper(slug)
-    _check_names(paper.grid, replace(paper.edition(edition), settings=settings))
+    _check_names(paper.grid, replace(paper.edition(edition), settings=settings), where)
 
 
-def _check_names(grid: ModuleType, edition: Edition) -> None:
+def _check_names(grid: ModuleType, edition: Edition, where: str) -> None:
     """Refuses a dataset that there is not, and a recipe of an arm that is not trained, which would change nothing."""
-    if "data" in edition.settings:
+    try:
         registry.dataset(edition.settings["data"])
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     named = edition.settings.get("arm_recipes", {})
     known = dict.fromkeys(of["arm"] for of, _ in grid.trained(edition)) if named else {}
     for arm in named:

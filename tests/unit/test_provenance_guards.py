@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.books.ledger import CAPS
+
 from .test_repository import check_repository
 
 REGISTRY = "open: { redistribute: true }\nclosed: { redistribute: false }\n"
@@ -46,15 +48,9 @@ def test_a_recorded_picture_of_closed_data_is_named(tmp_path: Path, source: str,
     assert [output in line and source in line for line in found] == ([True] if stopped else [])
 
 
-@pytest.mark.parametrize(("size", "stopped"), [(3 * 10**6, False), (3 * 10**6 + 1, True)])
-def test_a_store_above_its_cap_is_named(tmp_path: Path, size: int, stopped: bool) -> None:
-    found = lines(tmp_path, "a", "b", size)
-    assert [line.startswith("results/real/sge/dvc.lock: keeps 3.00 MB") for line in found] == (
+@pytest.mark.parametrize(("size", "stopped"), [(CAPS["real"], False), (CAPS["real"] + 1, True)])
+def test_a_store_above_its_cap_is_named(tmp_path: Path, size: float, stopped: bool) -> None:
+    found = lines(tmp_path, "a", "b", int(size))
+    assert [line.startswith("results/real/sge/dvc.lock: keeps 3.50 MB") for line in found] == (
         [True] if stopped else []
     )
-
-
-def test_record_and_guard_know_the_same_caps() -> None:
-    from tenfold.books import ledger
-
-    assert ledger.CAPS == check_repository.CAPS

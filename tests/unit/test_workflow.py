@@ -58,7 +58,7 @@ def test_a_corrected_published_number_redraws_the_figures_that_show_it_alone(slu
     ("slug", "edition", "shown"),
     [
         ("sge", "real", "cifar-10 (other real data, paper: imagenet)"),
-        ("sge", "small", "shapes-10 (stand-in for CIFAR-10, paper: imagenet)"),
+        ("sge", "small", "shapes-10-clutter (stand-in for CIFAR-10, paper: imagenet)"),
         ("sge", "full", "imagenet"),
         ("sknet", "real", "cifar-10 (other real data, paper: imagenet)"),
         ("melody", "real", "openewld (other real data, paper: wikifonia)"),
