@@ -164,8 +164,9 @@ def share_through_mps(folder: Path) -> None:
     if shutil.which(MPS) is None or "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
         return
     os.environ |= {"CUDA_MPS_PIPE_DIRECTORY": str(folder / "mps"), "CUDA_MPS_LOG_DIRECTORY": str(folder / "mps-log")}
-    if not (folder / "mps/control").exists():
-        subprocess.run([MPS, "-d"], check=False, capture_output=True)
+    for name in ("mps", "mps-log"):
+        (folder / name).mkdir(exist_ok=True)
+    subprocess.run([MPS, "-d"], check=False, capture_output=True)  # refuses where it runs; what a crash left is no sign
     atexit.register(_stop_mps, folder)
 
 

@@ -139,7 +139,7 @@ def _one_line(where: str = "") -> Iterator[None]:
         yield
     except UserError as error:
         said = str(error)
-        print(f"tenfold: {'' if said.startswith(where) else where}{said}", file=sys.stderr)
+        print(f"tenfold: {said if said.startswith(where) else f'{where}: {said}'}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -265,7 +265,7 @@ class Paper:
         self.package = f"tenfold.papers.{self.name}"
         self.house = house
         self.config = config.paper(slug)
-        self.origin = f"config/papers/{slug}.yaml: "
+        self.origin = f"config/papers/{slug}.yaml"
 
     @property
     def grid(self) -> ModuleType:
@@ -287,7 +287,7 @@ class Paper:
                 name, self.slug, settings, self.house.compute, paper.claims, paper.published, own, overlap
             )
             variant = variants.split(name)[1]
-            _check_names(self.grid, edition, f"variants/{variant}.yaml" if variant else self.origin.removesuffix(": "))
+            _check_names(self.grid, edition, f"variants/{variant}.yaml" if variant else self.origin)
         return replace(edition, claims=[_as_decided(claim, edition) for claim in paper.claims])
 
     def targets(self, edition: str) -> list[str]:

@@ -181,7 +181,9 @@ def test_the_service_that_shares_a_card_begins_with_the_first_job_and_ends_with_
     programs.mkdir()
     service = programs / lease.MPS
     service.write_text(f"""#!/bin/sh
-if [ "$1" = -d ]; then mkdir -p "$CUDA_MPS_PIPE_DIRECTORY"; touch "$CUDA_MPS_PIPE_DIRECTORY/control"; said=begun
+if [ "$1" = -d ]; then
+  [ -e "$CUDA_MPS_PIPE_DIRECTORY/control" ] && exit 1
+  touch "$CUDA_MPS_PIPE_DIRECTORY/control"; said=begun
 else read said; rm "$CUDA_MPS_PIPE_DIRECTORY/control"; fi
 echo $said >> {tmp_path}/said
 """)

@@ -13,7 +13,8 @@ at 3102332), departures from it are marked [choice].
 
 Claim C1 of the paper: similar or higher accuracy.
 Ours at real (n = 5): accuracy of resnet20-c8/pruned-p0.5 63.86, of resnet20-c8/pretrained-p0.5 63.67, of
-resnet20-c8/uniform-p0.5 66.51. Runtime: 222 CPU-seconds at small, 116 CPU-minutes at real (two cores).
+resnet20-c8/uniform-p0.5 66.51. Runtime: 433 CPU-seconds at small (AVX2 in fp32), 116 CPU-minutes at real (two
+cores).
 """
 
 from __future__ import annotations
