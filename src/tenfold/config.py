@@ -142,7 +142,7 @@ def explain(error: ValidationError) -> str:
             return f"{prefix}'{value}' is not allowed; allowed: {wanted}"
         case "contains" if "const" in wanted:
             return f"{prefix}'{wanted['const']}' is missing"
-        case "pattern" if "description" in schema:
+        case "pattern" | "oneOf" if "description" in schema:
             return f"{prefix}'{value}' is not allowed; allowed: {schema['description']}"
         case "maxLength":
             return f"{prefix}'{value[:20]}...' is too long; allowed: {wanted} characters"

@@ -49,6 +49,7 @@ ON_THE_COMMAND_LINE: dict[str, tuple[list[str], list[str]]] = {
         ["edition=tiny"],
         ["--config: edition", "'tiny' is not allowed", "smoke, small, real, lab, full"],
     ),
+    "no slots": (["gpu_slots=0"], ["--config: gpu_slots", "'0' is not allowed", "from 1 on, or auto"]),
     "unknown device": (["device=tpu"], ["--config: device", "'tpu' is not allowed", "auto, cpu, cuda"]),
     "unknown key": (["editon=small"], ["--config", "'editon'", "allowed: "]),
     "unknown paper": (["papers=[gone]"], ["--config: papers", "'gone' is not a paper", "allowed: toy"]),
