@@ -92,6 +92,12 @@ class FitState:
     times: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[int, Tensors] = field(default_factory=dict)
 
+    def start_sums(self) -> None:
+        """Starts the sums of an epoch anew, in their place."""
+        for total in self.sums.values():
+            total.zero_()
+        self.examples, self.seconds = 0, 0.0
+
     def save(self) -> Saved:
         """A copy of the state, with that of torch's default generators, which dropout draws from."""
         optimiser = self.optimiser.state_dict()
@@ -118,7 +124,7 @@ class FitState:
             "times": self.times,
             "kept": list(self.kept),
             "sums": list(self.sums),
-            "optimiser": {"numbers": numbers, "groups": optimiser["param_groups"]},
+            "optimiser": {"numbers": numbers, "groups": [_as_numbers(group) for group in optimiser["param_groups"]]},
         }
         return Saved(json.loads(json.dumps(facts)), {name: on_cpu(tensor) for name, tensor in tensors.items()})
 
@@ -147,6 +153,11 @@ class FitState:
             values = below(f"optimiser/{index}", tensors)
             state[int(index)] = numbers | {k: _laid_out_as(parameters[int(index)], v) for k, v in values.items()}
         self.optimiser.load_state_dict({"state": state, "param_groups": facts["groups"]})
+
+
+def _as_numbers(group: dict[str, Any]) -> dict[str, Any]:
+    """A parameter group without tensors: a learning rate on a GPU as the number that it holds."""
+    return {key: value.item() if isinstance(value, Tensor) else value for key, value in group.items()}
 
 
 class Progress:

@@ -72,7 +72,7 @@ def test_two_steps(slug: str) -> None:
     before = [parameter.detach().clone() for parameter in model.parameters()]
     values = []
     for _ in range(2):
-        losses = loss(model, (torch.randn(2, 3, 32, 32), torch.tensor([3, 97])), 0)
+        losses = loss(model, (torch.randn(2, 3, 32, 32), torch.tensor([3, 97])))
         assert isinstance(losses, dict)
         optimiser.zero_grad()
         losses["loss"].backward()

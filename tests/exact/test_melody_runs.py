@@ -168,7 +168,7 @@ def test_training_stops_by_the_rule_and_keeps_the_best_weights(tmp_path: Path):
 
     stopped = fit_until_it_rises(
         net,
-        Batches(8, 4, lambda indices, _: torch.ones(len(indices), 1), seed=0),
+        Batches(8, 4, lambda indices: torch.ones(len(indices), 1), seed=0),
         lambda model, batch: {"loss": model(batch).square().mean()},
         torch.optim.SGD(net.parameters(), 0.1),
         Patience(every=3, rises=3, most=300),
@@ -188,7 +188,7 @@ def test_a_loss_that_is_no_number_ends_training_in_one_line(tmp_path: Path):
     with pytest.raises(UserError, match="training diverged: the loss at iteration 2 is nan"):
         fit_until_it_rises(
             net,
-            Batches(8, 4, lambda indices, _: torch.full((len(indices), 1), math.nan), seed=0),
+            Batches(8, 4, lambda indices: torch.full((len(indices), 1), math.nan), seed=0),
             lambda model, batch: {"loss": model(batch).mean()},
             torch.optim.SGD(net.parameters(), 0.1),
             Patience(every=2, rises=3, most=4),

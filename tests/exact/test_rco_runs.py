@@ -29,7 +29,7 @@ from tenfold.papers.rco import grid
 from tenfold.papers.rco.common import indexed_batches
 from tenfold.papers.rco.distil import distil
 from tenfold.papers.rco.method import eei_anchors, kd_loss
-from tenfold.papers.rco.route import Stage, Target, folded, live
+from tenfold.papers.rco.route import folded, live
 from tenfold.papers.rco.search import search
 from tenfold.papers.rco.students import Lab, student_loss
 from tenfold.papers.rco.teacher import teacher
@@ -384,13 +384,12 @@ def test_two_steps_of_the_full_edition_with_its_live_teacher(tmp_path: Path) -> 
     student = lab.new_student(0).train()
     before = {name: value.clone() for name, value in teacher_net.state_dict().items()}
     weights = {name: value.clone() for name, value in student.named_parameters()}
-    stage = Stage((240,), cfg["recipe"]["epochs"])
-    loss = student_loss("kd", Target(stage, [live(teacher_net, cfg["hint_layer"])]), cfg)
+    loss = student_loss("kd", live(teacher_net, cfg["hint_layer"]), cfg)
     optimiser = build_optimiser(Recipe.from_cfg(cfg["recipe"]), student)
     batch = torch.randn(2, 3, 32, 32), torch.tensor([3, 97]), torch.arange(2)
     values = []
     for _ in range(2):
-        losses = loss(student, batch, 0)
+        losses = loss(student, batch)
         assert isinstance(losses, dict)
         optimiser.zero_grad()
         losses["loss"].backward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -130,8 +131,7 @@ def next_place(tensors: dict[str, Tensor]) -> None:
         pytest.param(zero("fits/0/model/0.weight"), id="model"),
         pytest.param(zero("fits/0/model/1.running_mean"), id="buffers"),
         pytest.param(zero("fits/0/optimiser/"), id="optimiser"),
-        pytest.param(zero("fits/0/average/module.0.weight"), id="average"),
-        pytest.param(zero("fits/0/average/n_averaged"), id="average-count"),
+        pytest.param(zero("fits/0/average/0.weight"), id="average"),
         pytest.param(other_generator("fits/0/random/cpu"), id="dropout"),
         pytest.param(other_generator("fits/0/batches/generator"), id="augmentation"),
         pytest.param(roll, id="order"),
@@ -274,7 +274,8 @@ def gpu_given_back() -> Iterator[None]:
 def test_the_same_on_a_gpu(tmp_path: Path, precision: str) -> None:
     cfg = CFG | {"device": "cuda", "precision": precision}
     whole = run(tmp_path / "whole", cfg=cfg)
-    for steps in (4, 9, 14):  # of each process: 27 of 40
+    draw = random.Random(precision)
+    for steps in (draw.randint(1, 5) for _ in range(10)):  # of each process; 40 steps in all
         with pytest.raises(Stopped):
             run(tmp_path / "parts", cfg=cfg, job_type=stopping_after(steps))
     assert run(tmp_path / "parts", cfg=cfg) == whole

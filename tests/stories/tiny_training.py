@@ -82,7 +82,7 @@ def one_seed(cfg: Cfg, seed: int, compute: Compute, progress: Progress) -> None:
     teacher = fit(compute.place(net(8)), batches(recipe, seed, compute), classification(0.1), recipe, compute,
                   progress, evaluate=measured, keep_after=[1], title=f"seed {seed} teacher")  # fmt: skip
 
-    def distil(model: nn.Module, batch: tuple[Tensor, Tensor], epoch: int) -> dict[str, Tensor]:
+    def distil(model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         time.sleep(pause)
         inputs, wanted = batch
         with torch.no_grad(), in_eval_mode(teacher.model):

@@ -365,7 +365,7 @@ def test_nets_of_full_take_two_steps(full: Edition, net: str, arm: str) -> None:
     optimiser, loss = build_optimiser(recipe, model), classification(recipe.label_smoothing)
     before = [parameter.detach().clone() for parameter in model.parameters()]
     for _ in range(2):  # the last map is 2 x 2
-        losses = loss(model, (torch.randn(2, 3, 64, 64), torch.tensor([3, 999])), 0)
+        losses = loss(model, (torch.randn(2, 3, 64, 64), torch.tensor([3, 999])))
         assert isinstance(losses, dict)
         optimiser.zero_grad()
         losses["loss"].backward()

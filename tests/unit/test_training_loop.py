@@ -36,7 +36,7 @@ def net(seed: int = 0) -> nn.Module:
 
 
 def batches(seed: int = 0) -> Batches:
-    return Batches(40, 16, lambda indices, generator: (INPUTS[indices], LABELS[indices]), seed)
+    return Batches(40, 16, lambda indices: (INPUTS[indices], LABELS[indices]), seed)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_only_gates_are_learned_and_clamped(train: Callable[..., Trained]) -> No
         model.gates.data.clamp_(0, 1)  # type: ignore[union-attr, operator]
         seen.append(model.gates.detach().clone())  # type: ignore[operator, union-attr]
 
-    def loss(model: nn.Module, batch: Any, epoch: int) -> dict[str, Tensor]:
+    def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         entropy = F.cross_entropy(model(batch[0]), batch[1])
         gap = (model.gates.abs().mean() - 0.2) ** 2  # type: ignore[operator, union-attr]
         return {"loss": entropy + 50 * gap, "gap": gap}
@@ -179,14 +179,17 @@ def test_a_fresh_optimiser_starts_without_momentum(train: Callable[..., Trained]
     assert not torch.equal(parts.get_parameter("0.weight"), whole.get_parameter("0.weight"))
 
 
-def test_the_loss_knows_its_epoch(train: Callable[..., Trained]) -> None:
+def test_each_epoch_may_have_a_loss_of_its_own(train: Callable[..., Trained]) -> None:
     epochs = []
 
-    def loss(model: nn.Module, batch: Any, epoch: int) -> Tensor:
-        epochs.append(epoch)
-        return F.cross_entropy(model(batch[0]), batch[1])
+    def of_epoch(epoch: int) -> Callable[[nn.Module, Any], Tensor]:
+        def loss(model: nn.Module, batch: Any) -> Tensor:
+            epochs.append(epoch)
+            return F.cross_entropy(model(batch[0]), batch[1])
 
-    train(net(), SGD, loss)
+        return loss
+
+    train(net(), SGD, [of_epoch(epoch) for epoch in range(3)])
     assert epochs == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
@@ -207,7 +210,7 @@ def test_keeps_weights_of_chosen_epochs(train: Callable[..., Trained]) -> None:
 
 def test_divergence_is_said_in_one_line(train: Callable[..., Trained]) -> None:
     with pytest.raises(UserError, match="training diverged: the loss of epoch 1 is nan"):
-        train(net(), SGD, lambda model, batch, epoch: model(batch[0]).mean() * math.nan)
+        train(net(), SGD, lambda model, batch: model(batch[0]).mean() * math.nan)
 
 
 def test_a_line_for_each_epoch(train: Callable[..., Trained], capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,7 +298,7 @@ def test_a_wrong_name_in_a_recipe(key: str, allowed: str) -> None:
 def test_label_smoothing_by_its_definition() -> None:
     model = nn.Linear(5, 4)
     inputs, labels = torch.randn(7, 5), torch.arange(7) % 4
-    found = classification(0.2)(model, (inputs, labels), 0)
+    found = classification(0.2)(model, (inputs, labels))
     assert isinstance(found, dict)
     log_p = model(inputs).log_softmax(1)
     expected = -(0.8 * log_p[torch.arange(7), labels] + 0.2 * log_p.mean(1)).mean()

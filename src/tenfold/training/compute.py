@@ -25,14 +25,20 @@ Net = TypeVar("Net", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Compute:
-    """A resolved device and precision ("fp32" or "bf16")."""
+    """A resolved device and precision ("fp32" or "bf16"), and whether steps on a GPU are captured and replayed."""
 
     device: torch.device
     precision: str
+    captures: bool = True
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context for forward passes: bf16 autocast, or nothing in fp32."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def wait(self) -> None:
+        """Waits until the device has done what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def place(self, model: Net) -> Net:
         """Moves a net to the device, its convolution kernels in channels_last order."""

@@ -10,7 +10,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +54,7 @@ class Team:
                 rank=self.number,
                 world_size=self.size,
             )
+            return replace(compute, captures=False)
         return compute
 
     def progress(self, job: Job) -> Progress:

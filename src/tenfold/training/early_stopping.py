@@ -17,6 +17,7 @@ from tenfold.faults import fault
 from tenfold.progress import FitState, Progress
 from tenfold.training.batches import Batches
 from tenfold.training.compute import Compute
+from tenfold.training.step import on_device, training_step
 
 Losses = Callable[[nn.Module, Any], dict[str, Tensor]]  # of a batch: the mean "loss", and other means to be noted
 # (model, means since the last validation) -> a row of the history with "validation_loss"; leaves the mode as it was
@@ -105,20 +106,17 @@ def fit_until_it_rises(
     def curve() -> list[float]:
         return [row["validation_loss"] for row in state.history]
 
+    step = on_device(training_step(state, batches.make, compute, clip_norm=clip_norm), state, compute, progress.job.say)
+
     model.train()
     while state.step < patience.most and not patience.stops(curve()):
         started = time.monotonic()
-        batch, n = batches.next()
-        with compute.autocast():
-            means = losses(model, batch)
-        optimiser.zero_grad()
-        means["loss"].backward()
-        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        optimiser.step()
-        for name, value in means.items():
-            state.sums[name] = state.sums.get(name, 0.0) + value.detach().double() * n
+        drawn, n = batches.draw()
+        step(drawn, n, losses)
         state.examples += n
         state.step += 1
+        if state.step % patience.every == 0:
+            compute.wait()
         state.seconds += time.monotonic() - started
 
         if state.step % patience.every == 0:
@@ -150,4 +148,4 @@ def _close(state: FitState, validate: Validate) -> None:
     state.history.append(row)
     rate = state.examples / state.seconds
     state.times.append({"iteration": state.step, "seconds": state.seconds, "examples_per_second": rate})
-    state.sums, state.examples, state.seconds = {}, 0, 0.0
+    state.start_sums()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tenfold.errors import UserError
 from tenfold.faults import fault
@@ -23,9 +23,8 @@ from tenfold.training.batches import Batches
 from tenfold.training.compute import Compute
 from tenfold.training.recipe import Recipe, build_optimiser
 from tenfold.training.schedules import factor
+from tenfold.training.step import Loss, on_device, set_rates, training_step
 
-# (model, batch, epoch from 0) -> a loss, or named batch means of which "loss" is minimised and the others are noted.
-Loss = Callable[[nn.Module, Any, int], Tensor | dict[str, Tensor]]
 # model -> named numbers for the history. What it must remember (a best score so far) belongs into the model's buffers.
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
@@ -50,7 +49,7 @@ class Trained:
 def fit(
     model: nn.Module,
     batches: Batches,
-    loss: Loss,
+    loss: Loss | Sequence[Loss],
     recipe: Recipe,
     compute: Compute,
     progress: Progress,
@@ -69,7 +68,7 @@ def fit(
     Args:
         model: the net, placed; parameters that require no gradient stay as they are. It runs in train mode.
         batches: where the examples come from.
-        loss: runs under autocast, so it takes its logits to float32 before it compares them.
+        loss: runs under autocast, so it takes its logits to float32 before it compares them; or a loss for each epoch.
         recipe: hyper-parameters.
         compute: device and precision.
         progress: the job's.
@@ -84,45 +83,39 @@ def fit(
     """
     optimiser = optimiser or build_optimiser(recipe, model)
     base_rates = [group.setdefault("initial_lr", group["lr"]) for group in optimiser.param_groups]
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    average = _moving_average(model, recipe.ema)
-    reported = model if average is None else average.module
+    average = None if recipe.ema is None else copy.deepcopy(model)
+    reported = model if average is None else average
     state = FitState(model, optimiser, batches, average)
     progress.begin(state)
     last_step = recipe.epochs * len(batches)
     reporter = Reporter(progress, title, recipe.epochs, len(batches), state.step)
+    losses = [loss] * recipe.epochs if callable(loss) else loss
+    step = on_device(
+        training_step(
+            state, batches.make, compute, clip_norm=recipe.clip_norm, after_step=after_step, decay=recipe.ema
+        ),
+        state,
+        compute,
+        progress.job.say,
+    )
 
     model.train()
     while state.step < last_step:
         started = time.monotonic()
         epoch = state.step // len(batches)
         rate = factor(recipe.schedule, state.step, len(batches), recipe.epochs)
-        for group, base_rate in zip(optimiser.param_groups, base_rates, strict=True):
-            group["lr"] = base_rate * rate
-
-        batch, n = batches.next()
-        with compute.autocast():
-            losses = loss(model, batch, epoch)
-        if isinstance(losses, Tensor):
-            losses = {"loss": losses}
-        optimiser.zero_grad()
-        losses["loss"].backward()
-        if recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-        optimiser.step()
-        if after_step is not None:
-            after_step(model)
-        if average is not None:
-            average.update_parameters(model)
-
-        for name, value in losses.items():
-            state.sums[name] = state.sums.get(name, 0.0) + value.detach().double() * n
+        set_rates(optimiser, [base_rate * rate for base_rate in base_rates])
+        drawn, n = batches.draw()
+        step(drawn, n, losses[epoch])
         state.examples += n
         state.step += 1
+        is_last = state.step % len(batches) == 0
+        if is_last:
+            compute.wait()
         state.seconds += time.monotonic() - started
 
-        if state.step % len(batches) == 0:
-            row = _epoch_row(state, epoch)
+        if is_last:
+            row = _epoch_row(state, epoch, base_rates[0] * rate)
             if evaluate is not None and recipe.evaluates_after(epoch):
                 row |= evaluate(reported)
             state.history.append(row)
@@ -139,22 +132,16 @@ def fit(
     return Trained(reported, state.history, state.times, state.kept)
 
 
-def _moving_average(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    if decay is None:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-
-def _epoch_row(state: FitState, epoch: int) -> dict[str, Any]:
+def _epoch_row(state: FitState, epoch: int, rate: float) -> dict[str, Any]:
     """Closes an epoch: its row of the history, its row of times, and sums that start again."""
     means = {name: float(total) / state.examples for name, total in state.sums.items()}
     if not math.isfinite(means["loss"]):
         raise UserError(f"training diverged: the loss of epoch {epoch + 1} is {means['loss']}; use a smaller lr")
-    row = {"epoch": epoch + 1, "step": state.step, "lr": state.optimiser.param_groups[0]["lr"]} | means
+    row = {"epoch": epoch + 1, "step": state.step, "lr": rate} | means
     state.times.append(
         {"epoch": epoch + 1, "seconds": state.seconds, "examples_per_second": state.examples / state.seconds}
     )
-    state.sums, state.examples, state.seconds = {}, 0, 0.0
+    state.start_sums()
     return row
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.training.loop import Loss
+from tenfold.training.step import Loss
 
 
 def classification(label_smoothing: float = 0.0) -> Loss:
     """Cross-entropy of a classifier on batches ``(images, labels)``, with the batch's accuracy noted beside it."""
 
-    def loss(model: nn.Module, batch: Any, epoch: int) -> dict[str, Tensor]:
+    def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         images, labels = batch
         logits = model(images).float()
         return {

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transform
 
 from tenfold.data.imagenet import Photos
-from tenfold.training.batches import Batches, normalise
+from tenfold.training.batches import Batches, Drawn, row_scale, scaled
 
 DECODERS = 8  # threads that decode; they do not change what comes out
 TRIES = 10  # crops that are drawn before the central one is taken, as in torchvision
@@ -145,20 +145,22 @@ def photo_batches(
     """
     labels = torch.from_numpy(photos.labels.copy())
     axes = torch.tensor(COLOUR_AXES) * torch.tensor(COLOUR_DEVIATIONS)
+    of_row = row_scale(mean, std, size, device)
     pool = ThreadPoolExecutor(DECODERS)
 
-    def make(indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(indices: Tensor, generator: torch.Generator) -> Drawn:
         mine = slice(share[0], None, share[1])
         chance = draws(len(indices), jitter, generator)[mine]
         noise = lighting * torch.randn(len(indices), 3, generator=generator)[mine] @ axes.T / torch.tensor(std)
         indices = indices[mine]
         files = pool.map(photos.read, indices.tolist())
         views = pool.map(lambda file, draw: training_view(file, size, scale, draw), files, chance)
-        pixels = torch.from_numpy(np.stack(list(views))).to(device)
-        images = normalise(pixels, mean, std).add_(noise.to(device)[:, :, None, None])
-        return images, labels[indices].to(device)
+        return torch.from_numpy(np.stack(list(views))), noise, labels[indices]
 
-    batches = InParts(len(photos), batch_size, make, seed, drop_last)
+    def make(pixels: Tensor, noise: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        return scaled(pixels.to(device), *of_row).add_(noise.to(device)[:, :, None, None]), wanted.to(device)
+
+    batches = InParts(len(photos), batch_size, make, seed, drop_last, draw)
     batches.parts = parts
     return batches
 

@@ -144,7 +144,7 @@ def window_batches(
     all_inputs = pad_sequence(inputs, batch_first=True).to(device)
     all_labels = pad_sequence(labels, batch_first=True, padding_value=PADDED).to(device)
 
-    def make(indices: Tensor, _: torch.Generator) -> tuple[Tensor, Tensor]:
+    def make(indices: Tensor) -> tuple[Tensor, Tensor]:
         chosen = indices.to(device)
         return all_inputs[chosen].float(), all_labels[chosen]
 

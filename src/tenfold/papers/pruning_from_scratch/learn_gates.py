@@ -15,8 +15,9 @@ from tenfold.papers.pruning_from_scratch.method import GatedNet, GateKeeper, non
 from tenfold.progress import Progress
 from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.compute import start
-from tenfold.training.loop import Loss, fit
+from tenfold.training.loop import fit
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Loss
 from tenfold.weights import below, load_weights
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -129,7 +130,7 @@ class Learner(nn.Module):
 def objective(gamma: float, target: float) -> Loss:
     """Cross-entropy plus the pull of the mean gate to ``target``."""
 
-    def loss(learner: nn.Module, batch: tuple[Tensor, Tensor], _epoch: int) -> dict[str, Tensor]:
+    def loss(learner: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         images, labels = batch
         cross_entropy = nn.functional.cross_entropy(learner(images).float(), labels)
         assert isinstance(learner, Learner)

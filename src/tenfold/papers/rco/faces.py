@@ -32,8 +32,9 @@ from tenfold.progress import Progress
 from tenfold.registry import dataset
 from tenfold.stages.seeds import Outcome, per_seed, write_course
 from tenfold.training.compute import Compute, start
-from tenfold.training.loop import Loss, fit
+from tenfold.training.loop import fit
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Loss
 from tenfold.weights import save_weights
 
 PEOPLE, PICTURES = 40, 10
@@ -101,7 +102,9 @@ def one_seed(cfg: Cfg, seed: int, known: Images, unseen: Images, compute: Comput
     outcome, recipe = Outcome(), Recipe.from_cfg(cfg["recipe"])
     anchors = anchors_at(recipe.epochs, cfg["m"])
 
-    def trained(arm: str, net: Cfg, loss: Loss, keep_after: Sequence[int] = ()) -> dict[int, dict[str, Tensor]]:
+    def trained(
+        arm: str, net: Cfg, loss: Loss | Sequence[Loss], keep_after: Sequence[int] = ()
+    ) -> dict[int, dict[str, Tensor]]:
         torch.manual_seed(seed)
         model = compute.place(Embedder(net, cfg["people"], cfg["teacher_width"]))
         batches = indexed_batches(cfg["images"], known, recipe.batch_size, seed, compute.device)
@@ -119,8 +122,10 @@ def one_seed(cfg: Cfg, seed: int, known: Images, unseen: Images, compute: Comput
         model.load_state_dict(route[anchor])
         targets.append(embed(frozen(compute.place(model)), known, cfg["images"], compute).to(compute.device))
     trained("alone", cfg["student"], identity_loss)
-    trained("mimic", cfg["student"], mimicking(targets[-1:], recipe.epochs))
-    trained("one-stage", cfg["student"], mimicking(targets, recipe.epochs))
+    losses = [mimicking(of_anchor) for of_anchor in targets]
+    trained("mimic", cfg["student"], losses[-1])
+    along = [losses[anchor_at(epoch, recipe.epochs, len(losses))] for epoch in range(recipe.epochs)]
+    trained("one-stage", cfg["student"], along)
     return outcome
 
 
@@ -139,20 +144,19 @@ class Embedder(nn.Module):
         return scores, self.regress(features.flatten(1)).float()
 
 
-def identity_loss(model: nn.Module, batch: Any, epoch: int) -> Tensor:
+def identity_loss(model: nn.Module, batch: Any) -> Tensor:
     """Cross-entropy of the known people; the embedding is read off the pooled features through the regressor."""
     images, labels, _ = batch
     return F.cross_entropy(model(images)[0], labels)
 
 
-def mimicking(targets: Sequence[Tensor], epochs: int) -> Loss:
-    """The regression to the embeddings (N, D) of the anchors, each in force for an equal part of the epochs."""
+def mimicking(targets: Tensor) -> Loss:
+    """The regression to the embeddings (N, D) of an anchor."""
 
-    def loss(model: nn.Module, batch: Any, epoch: int) -> Tensor:
+    def loss(model: nn.Module, batch: Any) -> Tensor:
         images, labels, indices = batch
         scores, own = model(images)
-        wanted = targets[anchor_at(epoch, epochs, len(targets))][indices]
-        return F.cross_entropy(scores, labels) + mimic_loss(wanted, own)
+        return F.cross_entropy(scores, labels) + mimic_loss(targets[indices], own)
 
     return loss
 

@@ -16,7 +16,7 @@ from tenfold.errors import UserError
 from tenfold.launcher import Cfg
 from tenfold.nets.build import build
 from tenfold.papers.rco.common import WithFeatures
-from tenfold.papers.rco.method import anchor_at, eei_anchors, frozen
+from tenfold.papers.rco.method import eei_anchors, frozen
 from tenfold.training.compute import Compute
 from tenfold.weights import Tensors, below, load_weights
 
@@ -125,10 +125,6 @@ class Target(nn.Module):
     def __init__(self, stage: Stage, anchors: Iterable[Anchor]) -> None:
         super().__init__()
         self.stage, self.anchors = stage, list(anchors)
-
-    def forward(self, images: Tensor, indices: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        """Logits (B, K) and features of the anchor of an epoch of the stage, counted from 0."""
-        return self.anchors[anchor_at(epoch, self.stage.epochs, len(self.anchors))](images, indices)
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from tenfold.launcher import Cfg
 from tenfold.measure.predictions import accuracy, logits_of
 from tenfold.nets.build import build
 from tenfold.papers.rco.common import WithFeatures, indexed_batches, net_cost
-from tenfold.papers.rco.method import hint_loss, kd_loss, kl_divergence, regressor
-from tenfold.papers.rco.route import Route, Stage, Target
+from tenfold.papers.rco.method import anchor_at, hint_loss, kd_loss, kl_divergence, regressor
+from tenfold.papers.rco.route import Anchor, Route, Stage, Target
 from tenfold.progress import Progress
 from tenfold.training.compute import Compute
-from tenfold.training.loop import Loss, Trained, fit
+from tenfold.training.loop import Trained, fit
 from tenfold.training.losses import top1
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Loss
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,19 @@ def hinted(lab: Lab, net: nn.Module) -> HintedStudent:
     return lab.compute.place(HintedStudent(net, layer, (channels[0], channels[1])))
 
 
-def student_loss(kind: str, target: Target, cfg: Cfg) -> Loss:
-    """The loss of one stage: labels, kd or hint."""
+def label_loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
+    """Cross-entropy of the labels alone."""
+    images, labels, _ = batch
+    logits = model(images).float()
+    return {"loss": F.cross_entropy(logits, labels), "accuracy": top1(logits, labels)}
 
-    def loss(model: nn.Module, batch: Any, epoch: int) -> dict[str, Tensor]:
+
+def student_loss(kind: str, anchor: Anchor, cfg: Cfg) -> Loss:
+    """The loss of a student that learns from an anchor: kd or hint."""
+
+    def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         images, labels, indices = batch
-        if kind == "labels":
-            logits = model(images).float()
-            return {"loss": F.cross_entropy(logits, labels), "accuracy": top1(logits, labels)}
-        wanted, features = target(images, indices, epoch)
+        wanted, features = anchor(images, indices)
         if kind == "hint":
             logits, own = model(images)
             hint = hint_loss(features, own)
@@ -115,11 +120,12 @@ def train_stage(
         keep_after: epochs of the stage whose weights are to be kept.
     """
     recipe = replace(Recipe.from_cfg(lab.cfg["recipe"]), epochs=target.stage.epochs)
+    losses = [label_loss] if kind == "labels" else [student_loss(kind, anchor, lab.cfg) for anchor in target.anchors]
     towards = ", ".join(map(str, target.stage.anchors)) or "labels"
     return fit(
         model,
         indexed_batches(lab.cfg["images"], lab.images.fit, recipe.batch_size, 1000 * seed + number, lab.compute.device),
-        student_loss(kind, target, lab.cfg),
+        [losses[anchor_at(epoch, recipe.epochs, len(losses))] for epoch in range(recipe.epochs)],
         recipe,
         lab.compute,
         lab.progress,

@@ -102,7 +102,7 @@ def teacher(
 def on_indexed(recipe: Recipe) -> Any:
     """Cross-entropy on batches that carry the indices of their images."""
     loss = classification(recipe.label_smoothing)
-    return lambda model, batch, epoch: loss(model, batch[:2], epoch)
+    return lambda model, batch: loss(model, batch[:2])
 
 
 def of_epochs(epochs: Iterable[int], tensors: Tensors) -> Tensors:
