@@ -26,6 +26,7 @@ SLUGS: list[str] = config.house()["papers"]
 
 # What each part of the package may import of the others; below the parts lies what all may use.
 SHARED = {
+    "capture",
     "config",
     "errors",
     "faults",

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tenfold import lease
+from tenfold.capture import Captured, Graph, changed_by_steps
 from tenfold.launcher import Job
 from tenfold.progress import Progress
 from tenfold.training import step as step_module
@@ -23,7 +24,6 @@ from tenfold.training.compute import Compute, start
 from tenfold.training.loop import Trained, fit
 from tenfold.training.losses import classification
 from tenfold.training.recipe import Recipe
-from tenfold.training.step import Captured, Graph, changed_by_steps, update_average
 
 torch.set_num_threads(1)
 PIXELS = torch.randint(0, 256, (90, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
@@ -145,17 +145,14 @@ def test_warming_up_leaves_no_trace(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert_same(trained(cpu, tmp_path / "b", RECIPES[recipe]), expected)
 
 
-def test_the_moving_average_is_that_of_torch() -> None:
-    model = net()
-    ours, theirs = net(), AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
-    for number in range(4):
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(torch.randn(parameter.shape))
-            model(torch.randn(5, 3, 8, 8))
-        update_average(ours, model, 0.9, first=number == 0)
-        theirs.update_parameters(model)
-    for one, other in zip(ours.state_dict().values(), theirs.module.state_dict().values(), strict=True):
+def test_the_moving_average_is_that_of_torch(tmp_path: Path) -> None:
+    cpu, model = Compute(torch.device("cpu"), "fp32"), net()
+    theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    recipe = Recipe.from_cfg({"epochs": 4, "batch_size": 32} | RECIPES["average"])
+    ours = fit(model, batches(cpu.device), smoothed, recipe, cpu, Progress(Job(resume=tmp_path / "resume")),
+               after_step=theirs.update_parameters)  # fmt: skip
+    assert theirs.n_averaged == 12
+    for one, other in zip(ours.model.state_dict().values(), theirs.module.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
 
