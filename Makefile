@@ -20,7 +20,7 @@ CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench check fmt lock slurm clean
+.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench bench-gpu check fmt lock slurm clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ test-browser: $(READY) ## the tests that need a browser (Chromium)
 
 bench: $(READY) ## how fast it is: ratios against the plain way, in one run (set TENFOLD_MIRROR for real images)
 	@for script in bench/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(READY) ## the same on a GPU: against eager torch and a bare CUDA graph, alone and many side by side
+	@$(BIN)/python bench/gpu.py
 
 check: $(READY) ## style, types, spelling, rules, and the guards of the repository
 	@$(BIN)/ruff check --quiet --output-format concise $(CODE) $(MEND)

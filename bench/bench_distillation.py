@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from tenfold.nets.build import build
 from tenfold.papers.rco.method import frozen
-from tenfold.papers.rco.route import Stage, Target, cached, live
+from tenfold.papers.rco.route import cached, live
 from tenfold.papers.rco.students import student_loss
 from tenfold.training.compute import Compute, bf16_in_hardware
 from tenfold.training.recipe import Recipe, build_optimiser
@@ -61,14 +61,14 @@ def ours(images: Tensor, labels: Tensor, compute: Compute, *, keep: bool) -> Cal
     if keep:
         logits, features = anchor(images, indices)
         anchor = cached({"fit/logits": logits.half(), "fit/features": features.half()}, compute.device)
-    loss = student_loss("kd", Target(Stage((1,), 1), [anchor]), {"kd": {"tau": TAU, "weight": WEIGHT}})
+    loss = student_loss("kd", anchor, {"kd": {"tau": TAU, "weight": WEIGHT}})
     optimiser = build_optimiser(Recipe(epochs=1, batch_size=BATCH, lr=0.01, momentum=0.9), student)
 
     def run() -> float:
         started = time.process_time()
         for _ in range(STEPS):
             with compute.autocast():
-                losses = loss(student, (images, labels, indices), 0)
+                losses = loss(student, (images, labels, indices))
             assert isinstance(losses, dict)
             optimiser.zero_grad()
             losses["loss"].backward()

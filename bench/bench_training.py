@@ -121,7 +121,7 @@ def shares(name: str, net: dict[str, Any], dataset: CIFAR10, batch_size: int, co
         batch, _ = batches.next()
         times.append(time.process_time())
         with compute.autocast():
-            losses = loss(model, batch, 0)
+            losses = loss(model, batch)
         times.append(time.process_time())
         optimiser.zero_grad()
         value = losses["loss"] if isinstance(losses, dict) else losses
