@@ -53,6 +53,20 @@ def test_restored_files_say_nothing_and_leave_what_was_on_record() -> None:
     assert file.read_text() == f"output,seconds\n{RUNS}a.json,12.3\n{RUNS}b.json,25.0\n"
 
 
+def test_a_resumed_job_took_what_its_steps_took_in_all_parts() -> None:
+    steps = Path(f"{RUNS}a.times.csv")
+    steps.parent.mkdir(parents=True)
+    steps.write_text("seed,epoch,seconds\n0,1,70.5\n0,2,80.0\n")
+    noted(f"{RUNS}a.json", 12.0)
+    jobs = [[f"{RUNS}a.json", str(steps)]]
+    times.record(Ledger("small", "toy"), jobs)
+    file = Path("results/small/toy/jobs.times.csv")
+    assert file.read_text() == f"output,seconds\n{RUNS}a.json,150.5\n"
+    noted(f"{RUNS}a.json", 160.0)
+    times.record(Ledger("small", "toy"), jobs)
+    assert file.read_text() == f"output,seconds\n{RUNS}a.json,160.0\n", "all of it, with what is beside its steps"
+
+
 def test_nothing_known_nothing_written() -> None:
     times.record(Ledger("small", "toy"), [[f"{RUNS}a.json"]])
     assert not Path("results/small/toy/jobs.times.csv").exists()

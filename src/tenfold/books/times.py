@@ -43,7 +43,7 @@ def tell(workflow: Any) -> None:
 
 def expected() -> dict[str, float]:
     """Seconds of the job of each output: as measured here, else as on record, at the pace of this machine."""
-    here, there = measured(metadata.read_all().items()), _on_record()
+    here, there = measured(metadata.read_all().items()), on_record()
     both = here.keys() & there.keys()
     pace = (PRIOR_SECONDS + sum(here[output] for output in both)) / (
         PRIOR_SECONDS + sum(there[output] for output in both)
@@ -60,6 +60,8 @@ def measured(notes: Iterable[tuple[str, metadata.Note]]) -> dict[str, float]:
 def record(book: Ledger, jobs: Iterable[Sequence[str]]) -> None:
     """Puts the times of jobs beside their record, a row for the first output of each; where none is known, as before.
 
+    Snakemake notes of a job that was resumed the last part only; its steps are timed by itself, in all parts.
+
     Args:
         book: the record.
         jobs: the outputs of each of its jobs.
@@ -69,6 +71,7 @@ def record(book: Ledger, jobs: Iterable[Sequence[str]]) -> None:
     trained = {output: seconds for output, outputs in first.items() if (seconds := seconds_of_steps(outputs))}
     noted = measured((output, noted) for output in first if (noted := metadata.read(output)))
     known = trained | _read(file) | noted
+    known |= {output: max(seconds, known[output]) for output, seconds in trained.items()}  # a resumed one took both
     rows = [f"{output},{known[output]:.1f}\n" for output in sorted(first) if output in known]
     if rows:
         write_text(file, "".join(["output,seconds\n", *rows]))
@@ -80,7 +83,8 @@ def seconds_of_steps(outputs: Iterable[str]) -> float:
     return sum(float(row["seconds"]) for account in accounts for row in _rows(account) if row.get("seconds"))
 
 
-def _on_record() -> dict[str, float]:
+def on_record() -> dict[str, float]:
+    """Seconds of the job of each output, as its record has them."""
     found: dict[str, float] = {}
     for file in sorted(RESULTS.glob(f"*/*/{NAME}")):
         found |= _read(file)
