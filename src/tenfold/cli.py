@@ -103,8 +103,16 @@ def _parser() -> argparse.ArgumentParser:
                        help="a setting of the paper, dotted, such as recipe.lr=0.1; may be given again")  # fmt: skip
     tried.add_argument("--name", default="", help="of variants/NAME.yaml; made from the settings if not given")
     tried.add_argument("--dry-run", "-n", action="store_true", help="only say what would run")
+    planned = add("plan", _plan, "say what a target costs before anything runs: jobs, MACs, hours, disk, data")
+    planned.add_argument("targets", nargs="*", metavar="TARGET", type=_target_or_file,
+                         help="as for snakemake, or @FILE, which lists such in order; the configured edition if none "
+                         "is given")  # fmt: skip
+    planned.add_argument("--device", action="append", default=[], metavar="NAME", dest="devices",
+                         help="of config/devices.yaml, or here; may be given again")  # fmt: skip
+    planned.add_argument("--measure", action="store_true", help="measure first how fast this machine trains (a minute)")
     packed = add("pack", _pack, "make a bundle of what computes a target's rows on a machine without Snakemake")
-    packed.add_argument("targets", nargs="+", metavar="TARGET", help="EDITION/PAPER, or files below runs/")
+    packed.add_argument("targets", nargs="+", metavar="TARGET", type=_target_or_file,
+                        help="EDITION/PAPER, files below runs/, or @FILE, which lists such in order")  # fmt: skip
     packed.add_argument("--out", type=Path, metavar="NAME.tar", help="build/pack/TARGET.tar if not given")
     packed.add_argument("--part-size", type=run.size, default="64M", metavar="SIZE", help="of its parts, such as 64M")
     packed.add_argument("--data", action="store_true", help="the datasets that it needs too, as an archive of its own")
@@ -137,6 +145,11 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--full", action="store_true", help="the whole lineage, down to the data")
     explain.add_argument("--json", action="store_true", help="all of it as JSON with sorted keys")
     return parser
+
+
+def _target_or_file(text: str) -> str:
+    """A target; the path of ``@FILE`` is that from where the user is."""
+    return f"@{Path.cwd() / text[1:]}" if text.startswith("@") else text
 
 
 def _papers(given: argparse.Namespace) -> tuple[str, list[str]]:
@@ -220,9 +233,29 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _pack(given: argparse.Namespace) -> int:
+    from tenfold.books import order
     from tenfold.books.pack import pack
 
-    print("\n".join(pack(given.targets, given.out, given.part_size, data=given.data)))
+    targets = order.in_order(order.rows_of(given.targets))
+    first = given.targets[0]
+    named = Path("build", "pack", f"{Path(first[1:]).stem}.tar") if first.startswith("@") else None
+    print("\n".join(pack(targets, given.out or named, given.part_size, data=given.data)))
+    return 0
+
+
+def _plan(given: argparse.Namespace) -> int:
+    from tenfold.books import devices, forecast, order
+
+    def say(line: str) -> None:
+        print(f"tenfold: {line}", file=sys.stderr, flush=True)
+
+    if given.measure:
+        devices.measure(say)
+        if not given.targets:
+            print(f"{devices.own_file()}: {devices.devices()[devices.HERE].title}")
+            return 0
+    rows = order.rows_of(given.targets or [f"{config.house()['edition']}/all"])
+    print("\n".join(forecast.plan(rows, given.devices, say)))
     return 0
 
 

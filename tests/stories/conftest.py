@@ -24,6 +24,7 @@ HOUSE = [
     "requirements.lock",
     "config/config.yaml",
     "config/datasets.yaml",
+    "config/devices.yaml",
     "profiles",
     "workflow/schemas",
     "workflow/rules/data.smk",

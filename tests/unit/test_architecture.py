@@ -42,7 +42,7 @@ SHARED = {
 }
 ALLOWED = {
     "identity": {"identity"},
-    "books": {"books", "identity", "report", "measure"},
+    "books": {"books", "identity", "report", "measure", "training", "nets"},
     "data": {"data"},
     "attention": {"attention"},
     "nets": {"nets", "attention"},

@@ -1,0 +1,351 @@
+"""What a job computes, read from its configuration: how many examples go through which nets, and what it keeps.
+
+Nets are built without numbers (`tenfold.measure.cost`). The stages of papers that do more than train and test one net
+have a line in `OWN`; of a stage that is unknown here nothing is said.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from tenfold.errors import UserError
+
+Cfg = Mapping[str, Any]
+
+IMAGES = {"cifar-10": (50_000, 10_000), "cifar-100": (50_000, 10_000), "imagenet": (1_281_167, 50_000)}
+"""Training and test images of real datasets; stand-ins say theirs."""
+
+CLASSES = {"cifar-10": 10, "cifar-100": 100, "imagenet": 1000}
+TRAINS, FROZEN = 3, 2
+FOLDED = 2 / 3  # of the layers are left: of convolution, BatchNorm and ReLU the first and the last
+AT_ONCE = 500  # examples in a forward pass without gradients
+BUILDERS = {"sge": "tenfold.papers.sge.nets.build", "sknet": "tenfold.papers.sknet.nets.build_net"}
+
+# Melody: what a corpus has, and at which share of its limit the rule of five rises is taken to end a layer. The shares
+# are those of `small`, rounded; the paper's own curves (1,370 to 2,290 of 5,000) have the same for notes.
+ENDS = {"bar": 0.15, "beat": 0.25, "note": 0.4}
+STEPS = {"bar": 1, "beat": 4, "note": 16}  # of a bar
+NOTES = 38
+OPERATIONS = 20  # between two steps of a piece that is written
+
+
+@dataclass(frozen=True)
+class Size:
+    """What one example costs in a net's forward pass.
+
+    Attributes:
+        macs: multiply-adds.
+        elements: numbers that its layers put out.
+        layers: how many layers, each of which has to be started for every batch.
+        params: numbers that the net learns.
+        kind: ``conv`` or ``recurrent``.
+    """
+
+    macs: float
+    elements: float
+    layers: float
+    params: float
+    kind: str = "conv"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Examples that go through a net, in batches.
+
+    Attributes:
+        size: of the net.
+        examples: how many, all epochs counted.
+        batch: how many at a time.
+        times: what it costs, in forward passes: 1, or `TRAINS`, or `FROZEN` where the net's weights stay as they are.
+    """
+
+    size: Size
+    examples: float
+    batch: int
+    times: int = 1
+
+    @property
+    def macs(self) -> float:
+        """Multiply-adds of all of it."""
+        return self.times * self.examples * self.size.macs
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a job computes with nets, and how many numbers it writes down, four bytes each."""
+
+    passes: tuple[Pass, ...] = ()
+    kept: float = 0.0
+
+    @property
+    def macs(self) -> float:
+        """Multiply-adds."""
+        return sum(one.macs for one in self.passes)
+
+    @property
+    def images(self) -> float:
+        """Training examples times epochs."""
+        return sum(one.examples for one in self.passes if one.times > 1)
+
+
+def work_of(module: str, stage: str, cfg: Cfg) -> Work | None:
+    """What a job of a stage computes; None where that is not known."""
+    name = module.removeprefix("tenfold.papers.")
+    name = name if name.endswith(f".{stage}") else f"{name}.{stage}"
+    try:
+        passes, kept = OWN[name](cfg) if name in OWN else _trained(cfg, paper=name.partition(".")[0])
+    except (KeyError, TypeError, UserError):  # no images, no net that is built here, no recipe
+        return None
+    seeds = len(cfg["seeds"])
+    return Work(tuple(replace(one, examples=seeds * one.examples) for one in passes), seeds * kept)
+
+
+# Nets -------------------------------------------------------------------------------------------------------------
+
+
+def size_of(net: Cfg, pixels: int, paper: str = "") -> Size:
+    """The size of a net for images, as a paper builds it."""
+    return _size_of(json.dumps(net, sort_keys=True), pixels, BUILDERS.get(paper, "tenfold.nets.build.build"))
+
+
+@cache
+def _size_of(net: str, pixels: int, builder: str) -> Size:
+    from torch import Tensor, nn
+
+    from tenfold.measure.cost import CONV_AND_LINEAR, cost
+
+    module, _, name = builder.rpartition(".")
+    build = getattr(importlib.import_module(module), name)
+
+    def of_leaves(rule: Callable[[Tensor], int]) -> dict[type[nn.Module], Any]:
+        def counted(module: nn.Module, _input: Tensor, output: Tensor) -> int:
+            is_leaf = next(module.children(), None) is None and not isinstance(module, nn.Identity)
+            return rule(output) if is_leaf else 0
+
+        return {nn.Module: counted}
+
+    conventions = (CONV_AND_LINEAR, of_leaves(lambda output: output.numel()), of_leaves(lambda _: 1))
+    found = [cost(lambda: build(json.loads(net)), (3, pixels, pixels), convention) for convention in conventions]
+    macs, elements, layers = (one.macs for one in found)
+    return Size(macs, elements, layers, found[0].params)
+
+
+def lstm(inputs: int, width: int, depth: int, labels: int, steps: int) -> Size:
+    """The size of a stack of LSTMs with a linear output for one sequence; its cells are started step by step."""
+    weights = [4 * width * (size + width) for size in (inputs, *[width] * (depth - 1))]
+    of_step = sum(weights) + width * labels
+    return Size(steps * of_step, steps * (5 * width * depth + labels), steps * depth, of_step, "recurrent")
+
+
+# Images -----------------------------------------------------------------------------------------------------------
+
+
+def _count(data: Cfg) -> tuple[int, int]:
+    """The training and test images of a dataset."""
+    made: Cfg = data["prepare"]
+    return (made["train"], made["test"]) if made.get("kind") == "shapes" else IMAGES[data["name"]]
+
+
+def _classes(data: Cfg) -> int:
+    return CLASSES.get(data["name"]) or int(data["prepare"].get("classes", 100))
+
+
+def _shown(cfg: Cfg) -> tuple[int, int, int]:
+    """Images to train on, to test on, and their pixels."""
+    train, test = _count(cfg["data"])
+    if "photos" in cfg:
+        return train, test, cfg["photos"]["size"]
+    images = cfg["images"]
+    validation = cfg.get("validation", cfg.get("gates", {}).get("validation", 0))
+    left = train - images.get("held_out", 0) - validation
+    return images.get("fit") or left, test, images.get("pixels", images.get("size", 32))
+
+
+def _net(cfg: Cfg, name: str = "net", paper: str = "") -> Size:
+    return size_of({**cfg[name], "classes": cfg[name].get("classes", _classes(cfg["data"]))}, _shown(cfg)[2], paper)
+
+
+def _evaluations(recipe: Cfg) -> int:
+    return math.ceil(recipe["epochs"] / recipe.get("evaluate_every", 1))
+
+
+# Stages -----------------------------------------------------------------------------------------------------------
+
+Passes = tuple[list[Pass], float]
+
+
+def _trained(cfg: Cfg, size: Size | None = None, *, paper: str = "") -> Passes:
+    """A net that is trained, and tested on the test images and as many of those that it was trained on."""
+    fit, test, _ = _shown(cfg)
+    size, recipe = size or _net(cfg, paper=paper), cfg["recipe"]
+    tests = recipe["epochs"] if "photos" in cfg else 2
+    passes = [Pass(size, fit * recipe["epochs"], recipe["batch_size"], times=TRAINS), Pass(size, test * tests, AT_ONCE)]
+    if followed := cfg.get("followed", 0) or (fit if cfg.get("followed", 0) is None else 0):
+        passes.append(Pass(size, followed * recipe["epochs"], recipe["batch_size"]))
+    return passes, size.params
+
+
+def _narrowed(cfg: Cfg) -> Passes:
+    """Pruning from Scratch: a net whose structure, known when it was pruned, has the arm's share of multiply-adds."""
+    size, recipe = _net(cfg), cfg["recipe"]
+    if cfg["ratio"] is not None:
+        left = _net(cfg, "standard").macs * (1 - cfg["ratio"]) / size.macs
+        width = math.sqrt(left)
+        size = replace(size, macs=size.macs * left, elements=size.elements * width, params=size.params * left)
+    passes, kept = _trained(cfg, size)
+    if cfg["arm"] == "scratch-b":
+        passes[0] = replace(passes[0], examples=passes[0].examples * min(1 / (1 - cfg["ratio"]), 2))
+    return [passes[0], Pass(size, _shown(cfg)[1] * (1 + _evaluations(recipe)), AT_ONCE)], kept
+
+
+def _pretrained(cfg: Cfg) -> Passes:
+    (trains, _), kept = _trained(cfg)
+    judged = Pass(trains.size, cfg["validation"] * _evaluations(cfg["recipe"]), AT_ONCE)
+    return [trains, judged], kept * len(cfg["checkpoints"])
+
+
+def _gates(cfg: Cfg) -> Passes:
+    settings = cfg["gates"]
+    (trains, *_), _ = _trained({**cfg, "recipe": settings["recipe"]})
+    judged = settings.get("validation", settings.get("validation_per_class", 0) * _classes(cfg["data"]))
+    judgements = _evaluations(settings["recipe"]) * settings.get("parts", 1)
+    return [replace(trains, times=FROZEN), Pass(trains.size, judged * judgements, AT_ONCE)], 0
+
+
+def _chosen(cfg: Cfg) -> Passes:
+    passes, _ = _narrowed({**cfg, "arm": "pruned", "standard": cfg["net"]})
+    return passes, 0
+
+
+def _teacher(cfg: Cfg) -> Passes:
+    """RCO's teacher; its checkpoints are asked about held-out and test images, and where outputs are kept about all."""
+    fit, test, _ = _shown(cfg)
+    (trains, _), kept = _trained(cfg, _net(cfg, "teacher"))
+    route = len({*cfg["checkpoints"], *cfg["candidates"]})
+    asked = cfg["images"]["held_out"] + test + (fit if cfg["targets"] == "cached" else 0)
+    said = _classes(cfg["data"]) / 2 * (asked - test)  # as float16
+    return [trains, Pass(trains.size, asked * route, AT_ONCE)], (kept + said) * route
+
+
+def _students(cfg: Cfg, stages: float, epochs: int, *, labels: bool = False, ways: bool = False) -> Passes:
+    """RCO's students; on views of their own a live teacher sees each image, too, its BatchNorm folded away."""
+    fit, test, _ = _shown(cfg)
+    student, batch = _net(cfg, "student"), cfg["recipe"]["batch_size"]
+    seen = stages * epochs * fit
+    passes = [Pass(student, seen, batch, times=TRAINS)]
+    if cfg["targets"] == "live" and not labels:
+        teacher = _net(cfg, "teacher")
+        passes.append(Pass(replace(teacher, elements=teacher.elements * FOLDED, layers=teacher.layers * FOLDED), seen,
+                           batch))  # fmt: skip
+    passes.append(Pass(student, stages * (test + 2 * cfg["images"]["held_out"]), AT_ONCE))
+    return passes, student.params * (1 + (stages * epochs if ways else 0))
+
+
+def _distilled(cfg: Cfg) -> Passes:
+    kind, number = cfg["arm"], cfg["value"]
+    stages = 1 if kind in ("from", "one-stage") else number
+    return _students(cfg, stages, cfg["recipe"]["epochs"], labels=kind == "alone", ways=cfg["keep_way"])
+
+
+def _searched(cfg: Cfg) -> Passes:
+    """RCO's greedy search, taken to choose every candidate, alike for all factors, and as many restarts beside it."""
+    stages = max(cfg["restarts"], default=0)
+    if cfg["deltas"]:
+        stages = len(cfg["candidates"]) + max(stages, len(cfg["candidates"]))
+    passes, kept = _students(cfg, stages, cfg["recipe"]["epochs"])
+    return passes, kept * (len(cfg["deltas"]) + len(cfg["restarts"]))
+
+
+def _robust(cfg: Cfg) -> Passes:
+    """Test images at each level of noise, and held-out ones on a grid of weights."""
+    looked = len(cfg["noise"]) * len(cfg["arms"]) * _shown(cfg)[1] + AT_ONCE * cfg["grid"] ** 2
+    return [Pass(_net(cfg, "student"), looked, AT_ONCE)], 0
+
+
+def _faces(cfg: Cfg) -> Passes:
+    """RCO's open-set toy: a teacher and three students on ten pictures of each person."""
+    recipe = cfg["recipe"]
+    sizes = [size_of({**cfg[role], "classes": cfg["people"]}, 24) for role in ("teacher", *["student"] * 3)]
+    return [Pass(size, 10 * cfg["people"] * recipe["epochs"], recipe["batch_size"], times=TRAINS) for size in sizes], 0
+
+
+def _probed(cfg: Cfg, passes: float) -> Passes:
+    """Variance Shift: training images that go through a trained net some times, and the test images."""
+    fit, test, _ = _shown(cfg)
+    size, seen = _net(cfg), cfg["examined"] or fit
+    return [Pass(size, passes * min(seen, fit), cfg["batch_size"]), Pass(size, 3 * test, AT_ONCE)], 0
+
+
+def _looked_at(cfg: Cfg, paper: str) -> Passes:
+    """Test images that go through a trained net, at each scale where there are several."""
+    return [Pass(_net(cfg, paper=paper), _shown(cfg)[1] * len(cfg.get("scales", [1])), AT_ONCE)], 0
+
+
+# Melodies ---------------------------------------------------------------------------------------------------------
+
+
+def _layers(variant: Cfg, profiles: Cfg, bars: int) -> Iterator[tuple[str, str, Size]]:
+    """The layers of a model with the coding of their labels, and their sizes for so many bars."""
+    classes = {"bar": profiles["bar"], "beat": profiles["beat"], "note": NOTES}
+    look, told = variant["lookback"], 0
+    for layer in ("bar", "beat", "note"):
+        if layer not in variant["layers"]:
+            continue
+        distances = len(look[layer])
+        inputs = classes[layer] * (1 + distances) + look["counter"] + distances + told
+        for coding in variant["codings"] if layer == "note" else ["plain"]:
+            labels = classes[layer] + (distances if coding == "repeat" else 0)
+            net = variant["net"]
+            yield layer, coding, lstm(inputs, net["width"], net["depth"], labels, bars * STEPS[layer])
+        told += classes[layer]
+
+
+def _melodies(cfg: Cfg) -> Passes:
+    """Layers that are trained until a rule ends them, by expectation at `ENDS` of their limit."""
+    passes, training = [], cfg["training"]
+    for layer, _, size in _layers(cfg["variant"], cfg["profiles"], cfg["windows"]["bars"]):
+        iterations = ENDS[layer] * training["most"][layer]
+        passes.append(Pass(size, iterations * training["batch_size"], training["batch_size"], times=TRAINS))
+    return passes, sum(one.size.params for one in passes)
+
+
+def _composed(cfg: Cfg) -> Passes:
+    """Pieces that are written step by step, free ones and under the conditions that the model knows."""
+    conditions = 3 + len(cfg["probes"]["beats"]) + len(cfg["probes"]["bars"])
+    pieces = cfg["pieces"] + (cfg["guided"] * conditions if len(cfg["variant"]["layers"]) > 1 else 0)
+    beams = cfg["beam"] if cfg["decoding"] == "beam" else 1
+    layers = _layers(cfg["variant"], {"bar": 16, "beat": 8}, cfg["bars"])
+    written = [  # each step starts the operations that read it off, too, and none is fused with the next
+        replace(size, layers=size.layers + OPERATIONS * cfg["bars"] * STEPS[layer], kind="conv")
+        for layer, coding, size in layers
+        if coding == "plain"
+    ]
+    return [Pass(size, pieces * beams, cfg["guided"] * beams) for size in written], 0
+
+
+OWN: dict[str, Callable[[Cfg], Passes]] = {
+    "pruning_from_scratch.train": _narrowed,
+    "pruning_from_scratch.pretrain": _pretrained,
+    "pruning_from_scratch.learn_gates": _gates,
+    "pruning_from_scratch.choose": _chosen,
+    "pruning_from_scratch.imagenet.train": _narrowed,
+    "pruning_from_scratch.imagenet.learn_gates": _gates,
+    "rco.teacher": _teacher,
+    "rco.distil": _distilled,
+    "rco.search": _searched,
+    "rco.examine": _robust,
+    "rco.faces.open_set": _faces,
+    "variance_shift.examine.probe": lambda cfg: _probed(cfg, 3),
+    "variance_shift.examine.settled": lambda cfg: _probed(cfg, cfg["passes"] + 1),
+    "variance_shift.examine.flipped": lambda cfg: _probed(cfg, 2),
+    "sge.examine": lambda cfg: _looked_at(cfg, "sge"),
+    "sknet.attend": lambda cfg: _looked_at(cfg, "sknet"),
+    "melody.train": _melodies,
+    "melody.generate": _composed,
+}
