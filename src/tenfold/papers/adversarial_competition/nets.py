@@ -62,8 +62,8 @@ def for_crafting(net: nn.Module, precision: str = "fp32") -> nn.Module:
         net: takes images in [0, 1]; it is left as it is.
         precision: fp32, or bf16 where the machine has it.
     """
-    frozen = fold_batchnorm(copy.deepcopy(net).eval()).requires_grad_(False)
-    return InPrecision(frozen, precision).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = InPrecision(fold_batchnorm(copy.deepcopy(net).eval()), precision).eval().requires_grad_(False)
+    return frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def fold_batchnorm(net: nn.Module) -> nn.Module:
