@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tenfold.nets.build import build
-from tenfold.papers.adversarial_competition.attacks.gradient import mi_fgsm
+from tenfold.papers.adversarial_competition.method import mi_fgsm
 from tenfold.papers.adversarial_competition.nets import Normalised, for_crafting, predicted_labels
 from tenfold.training.compute import bf16_in_hardware
 

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tenfold.nets.build import build
-from tenfold.papers.adversarial_competition.attacks import augmented, baselines, ensembles, gradient, smoothed, trained
+from tenfold.papers.adversarial_competition import method
+from tenfold.papers.adversarial_competition.attacks import augmented, baselines, ensembles, smoothed, trained
 from tenfold.papers.adversarial_competition.defences import hgd, jpeg, median, randomisation, training, voting
 from tenfold.papers.adversarial_competition.nets import (
     Defended,
@@ -98,8 +99,8 @@ def test_fgsm_and_a_step_to_a_target_are_the_signs_of_gradients() -> None:
     x, y, (weight, *_) = rows(images), labels.numpy(), weights(NETS)
     up = np.clip(x + EPS * np.sign(slope(weight, x, y)), 0, 1)
     down = np.clip(x - EPS * np.sign(slope(weight, x, y, smoothing=0.1)), 0, 1)
-    np.testing.assert_allclose(rows(gradient.fgsm(NETS[:1], images, labels, EPS, seeded())), up, atol=1e-12)
-    np.testing.assert_allclose(rows(gradient.step_target(NETS[:1], images, labels, EPS, seeded())), down, atol=1e-12)
+    np.testing.assert_allclose(rows(method.fgsm(NETS[:1], images, labels, EPS, seeded())), up, atol=1e-12)
+    np.testing.assert_allclose(rows(method.step_target(NETS[:1], images, labels, EPS, seeded())), down, atol=1e-12)
 
 
 @pytest.mark.parametrize("targeted", [False, True])
@@ -127,7 +128,7 @@ def test_the_winners_targeted_rule_against_numpy(eps: int, steps: int, divisor: 
         momentum = momentum + found / found.std(1, ddof=1, keepdims=True)
         moves = np.clip(np.round(momentum / momentum.std(1, ddof=1, keepdims=True)), -2, 2)
         crafted = into_ball(crafted - eps / 255 / divisor * moves, x, eps / 255)
-    ours = gradient.tsail_targeted(NETS[:1], images, labels, eps / 255, seeded())
+    ours = method.tsail_targeted(NETS[:1], images, labels, eps / 255, seeded())
     np.testing.assert_allclose(rows(ours), crafted, atol=1e-12)
 
 
@@ -183,7 +184,7 @@ def test_the_smoothed_gradient_against_scipy() -> None:
     np.testing.assert_allclose(smoothed.smooth(maps, kernel.double()).numpy(), expected, atol=1e-12)
     images, labels = example()
     alone = smoothed.smoothed(NETS[:1], images, labels, EPS, seeded(), steps=6, size=1)
-    assert torch.equal(alone, gradient.bim(NETS[:1], images, labels, EPS, seeded(), steps=6))
+    assert torch.equal(alone, method.bim(NETS[:1], images, labels, EPS, seeded(), steps=6))
 
 
 def test_augmentation_of_no_size_leaves_steps_on_the_loss_ensemble() -> None:
@@ -252,15 +253,15 @@ def test_momentum_without_decay_is_the_basic_iterative_method() -> None:
     for targeted in (False, True):
         runs = [
             attack(NETS, images, labels, EPS, seeded(), steps=10, targeted=targeted)
-            for attack in (gradient.bim, lambda *given, **how: gradient.mi_fgsm(*given, decay=0.0, **how))
+            for attack in (method.bim, lambda *given, **how: method.mi_fgsm(*given, decay=0.0, **how))
         ]
         assert torch.equal(*runs)
 
 
 def test_one_step_is_fgsm() -> None:
     images, labels = example()
-    fgsm = gradient.fgsm(NETS, images, labels, EPS, seeded())
-    for attack in (gradient.bim, gradient.mi_fgsm):
+    fgsm = method.fgsm(NETS, images, labels, EPS, seeded())
+    for attack in (method.bim, method.mi_fgsm):
         assert torch.equal(attack(NETS, images, labels, EPS, seeded(), steps=1), fgsm)
 
 
@@ -270,7 +271,7 @@ def test_momentum_has_the_same_signs_over_the_l1_norm_and_over_the_mean_size(see
     gradients = torch.randn(10, 2, 3, 5, 5, generator=seeded(seed), dtype=torch.float64)
     by_norm, by_mean = torch.zeros_like(gradients[0]), torch.zeros_like(gradients[0])
     for one in gradients:
-        by_norm = decay * by_norm + gradient.l1_normalised(one)
+        by_norm = decay * by_norm + method.l1_normalised(one)
         by_mean = decay * by_mean + one / one.abs().mean((1, 2, 3), keepdim=True)
         assert torch.equal(by_norm.sign(), by_mean.sign())
         torch.testing.assert_close(75 * by_norm, by_mean)
@@ -279,7 +280,7 @@ def test_momentum_has_the_same_signs_over_the_l1_norm_and_over_the_mean_size(see
 def test_a_gradient_of_zero_moves_nothing() -> None:
     images, labels = example()
     sure = [LinearNet(1, scale=0.0)]
-    for attack in (gradient.mi_fgsm, gradient.tsail_targeted):
+    for attack in (method.mi_fgsm, method.tsail_targeted):
         assert torch.equal(attack(sure, images, labels, EPS, seeded()), images)
 
 
@@ -298,16 +299,16 @@ def resnet() -> nn.Module:
 
 Peer = Callable[[nn.Module], torchattacks.attack.Attack]
 PEERS: dict[str, tuple[Callable[..., Tensor], Peer, dict[str, Any]]] = {
-    "fgsm": (gradient.fgsm, lambda net: torchattacks.FGSM(net, eps=EPS), {}),
-    "step target": (gradient.step_target, lambda net: torchattacks.FGSM(net, eps=EPS),
-                    {"objective": gradient.cross_entropy}),
-    "bim": (gradient.bim, lambda net: torchattacks.BIM(net, eps=EPS, alpha=2 / 255, steps=10), {"alpha": 2 / 255}),
-    "iterative target": (gradient.iterative_target,
+    "fgsm": (method.fgsm, lambda net: torchattacks.FGSM(net, eps=EPS), {}),
+    "step target": (method.step_target, lambda net: torchattacks.FGSM(net, eps=EPS),
+                    {"objective": method.cross_entropy}),
+    "bim": (method.bim, lambda net: torchattacks.BIM(net, eps=EPS, alpha=2 / 255, steps=10), {"alpha": 2 / 255}),
+    "iterative target": (method.iterative_target,
                          lambda net: torchattacks.BIM(net, eps=EPS, alpha=1 / 255, steps=10),
-                         {"objective": gradient.cross_entropy, "steps": 10}),
-    "mi_fgsm": (gradient.mi_fgsm,
+                         {"objective": method.cross_entropy, "steps": 10}),
+    "mi_fgsm": (method.mi_fgsm,
                 lambda net: torchattacks.MIFGSM(net, eps=EPS, alpha=0.8 / 255, steps=10, decay=1.0), {}),
-    "mi_fgsm, targeted": (gradient.mi_fgsm,
+    "mi_fgsm, targeted": (method.mi_fgsm,
                           lambda net: torchattacks.MIFGSM(net, eps=EPS, alpha=0.8 / 255, steps=10, decay=1.0),
                           {"targeted": True}),
 }  # fmt: skip
@@ -331,12 +332,12 @@ def test_images_are_those_of_torchattacks(resnet: nn.Module, name: str) -> None:
 ATTACKS: dict[str, Callable[..., Tensor]] = {
     "no-op": baselines.no_op,
     "noise": baselines.noise,
-    "fgsm": gradient.fgsm,
-    "step target": gradient.step_target,
-    "bim": lambda *given: gradient.bim(*given, steps=2),
-    "iterative target": lambda *given: gradient.iterative_target(*given, steps=2, alpha=9 / 255),
-    "mi-fgsm": lambda *given: gradient.mi_fgsm(*given, steps=2),
-    "tsail targeted": lambda *given: gradient.tsail_targeted(*given, steps=2, divisor=1),
+    "fgsm": method.fgsm,
+    "step target": method.step_target,
+    "bim": lambda *given: method.bim(*given, steps=2),
+    "iterative target": lambda *given: method.iterative_target(*given, steps=2, alpha=9 / 255),
+    "mi-fgsm": lambda *given: method.mi_fgsm(*given, steps=2),
+    "tsail targeted": lambda *given: method.tsail_targeted(*given, steps=2, divisor=1),
     "ensemble bim": lambda *given: ensembles.bim(*given, steps=2),
     "ensemble mi-fgsm": lambda *given: ensembles.mi_fgsm(*given, steps=2),
     "probability mi-fgsm": lambda *given: ensembles.mi_fgsm(*given, steps=1, fusion="probabilities"),
@@ -712,7 +713,7 @@ def test_a_defence_as_a_net_gives_its_scores_and_draws_anew() -> None:
     first, second = defended(images), defended(images)
     assert torch.equal(first, randomisation.randomised(nets, images, seeded(3), **how))
     assert not torch.equal(first, second)
-    crafted = gradient.fgsm([defended], images, labels, EPS, seeded())
+    crafted = method.fgsm([defended], images, labels, EPS, seeded())
     assert (crafted - images).abs().max() == pytest.approx(EPS, rel=1e-4)
 
 
@@ -732,7 +733,7 @@ def test_an_attack_through_a_defence_lowers_its_score_of_the_label(name: str) ->
     nets = [LinearNet(k, pixels=3 * 8 * 8, scale=0.3).float() for k in range(2)]
     before = defend(nets, images, seeded(5), **how)
     labels = before.argmax(1)
-    crafted = gradient.bim([Defended(defend, nets, seeded(), **how)], images, labels, 16 / 255, seeded())
+    crafted = method.bim([Defended(defend, nets, seeded(), **how)], images, labels, 16 / 255, seeded())
     after = defend(nets, crafted, seeded(5), **how)
     at = torch.arange(20), labels
     assert F.log_softmax(after, 1)[at].mean() < F.log_softmax(before, 1)[at].mean() - 0.5

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.papers.adversarial_competition.attacks.gradient import clip, input_gradient
+from tenfold.papers.adversarial_competition.method import clip, input_gradient
 from tenfold.papers.adversarial_competition.warp import projective, warp
 
 

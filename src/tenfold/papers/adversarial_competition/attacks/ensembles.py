@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.papers.adversarial_competition.attacks import gradient
-from tenfold.papers.adversarial_competition.attacks.gradient import Objective
+from tenfold.papers.adversarial_competition import method
+from tenfold.papers.adversarial_competition.method import Objective
 
 
 def of_logits(
@@ -74,8 +74,8 @@ def bim(
     weights: Sequence[float] | None = None,
     **settings: Any,
 ) -> Tensor:
-    """`gradient.bim`, with its settings, on a fused loss."""
-    return gradient.bim(nets, images, labels, eps, generator, objective=fused(fusion, weights), **settings)
+    """`method.bim`, with its settings, on a fused loss."""
+    return method.bim(nets, images, labels, eps, generator, objective=fused(fusion, weights), **settings)
 
 
 def mi_fgsm(
@@ -89,8 +89,8 @@ def mi_fgsm(
     weights: Sequence[float] | None = None,
     **settings: Any,
 ) -> Tensor:
-    """`gradient.mi_fgsm`, with its settings, on a fused loss; on logits it is the attack that won."""
-    return gradient.mi_fgsm(nets, images, labels, eps, generator, objective=fused(fusion, weights), **settings)
+    """`method.mi_fgsm`, with its settings, on a fused loss; on logits it is the attack that won."""
+    return method.mi_fgsm(nets, images, labels, eps, generator, objective=fused(fusion, weights), **settings)
 
 
 def tsail_targeted(
@@ -103,9 +103,9 @@ def tsail_targeted(
     weights: Sequence[float] | None = None,
     **settings: Any,
 ) -> Tensor:
-    """`gradient.tsail_targeted`, with its settings, on weighted logits: the winners' targeted attack."""
+    """`method.tsail_targeted`, with its settings, on weighted logits: the winners' targeted attack."""
     objective = fused("logits", weights)
-    return gradient.tsail_targeted(nets, images, labels, eps, generator, objective=objective, **settings)
+    return method.tsail_targeted(nets, images, labels, eps, generator, objective=objective, **settings)
 
 
 def fat_fingers(
@@ -118,9 +118,9 @@ def fat_fingers(
     enough: float = 0.05,
     **settings: Any,
 ) -> Tensor:
-    """Targeted `gradient.bim` on `dynamic`. Eq. 22 prints a plus before alpha; the loss of a target is descended."""
+    """Targeted `method.bim` on `dynamic`. Eq. 22 prints a plus before alpha; the loss of a target is descended."""
     objective = partial(dynamic, enough=enough)
-    return gradient.bim(nets, images, labels, eps, generator, targeted=True, objective=objective, **settings)
+    return method.bim(nets, images, labels, eps, generator, targeted=True, objective=objective, **settings)
 
 
 def _weights(nets: Sequence[nn.Module], weights: Sequence[float] | None) -> Sequence[float]:

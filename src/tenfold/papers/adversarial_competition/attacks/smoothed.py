@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.papers.adversarial_competition.attacks.gradient import Objective, clip, cross_entropy, input_gradient
+from tenfold.papers.adversarial_competition.method import Objective, clip, cross_entropy, input_gradient
 
 
 def gaussian(size: int = 7, reach: float = 2.0) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.papers.adversarial_competition.attacks.gradient import clip, cross_entropy, input_gradient
+from tenfold.papers.adversarial_competition.method import clip, cross_entropy, input_gradient
 from tenfold.papers.adversarial_competition.nets import UNet
 
 

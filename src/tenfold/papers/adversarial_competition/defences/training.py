@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.papers.adversarial_competition.attacks.gradient import fgsm
+from tenfold.papers.adversarial_competition.method import fgsm
 
 
 def own_prediction(nets: Sequence[nn.Module], images: Tensor, labels: Tensor) -> Tensor:
