@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 import os
+import runpy
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -794,3 +795,13 @@ def test_ensemble_adversarial_training_draws_the_crafting_net() -> None:
     assert len(calls) == 60
     counts = [calls.count(number) for number in range(3)]
     assert min(counts) >= 8, counts
+
+
+def test_the_example_attacks_a_net_and_through_a_defence(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(Path(__file__).resolve().parents[2] / "examples/attack_your_own_net.py"))
+    found = [[float(part.split("%")[0].split()[-1]) for part in line.split(",")]
+             for line in capsys.readouterr().out.splitlines()]  # fmt: skip
+    clean, on_net, on_other, through = found
+    assert min(clean) > 95
+    assert on_net[0] < 20 and on_other[0] < 20
+    assert through[1] < on_net[1]
