@@ -53,7 +53,7 @@ class Attacker(nn.Module):
 
 
 def hint_of(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """The gradient of a net's loss at images, each scaled to a largest size of 1: (B, 3, H, W)."""
+    """The gradient of a net's loss at images, (B, 3, H, W); [choice] each image's scaled to a largest size of 1."""
     gradient = input_gradient(cross_entropy, [net], images, labels)
     return gradient / gradient.abs().amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
 
