@@ -1,7 +1,7 @@
 """The code digest of a job: changes when the definitions that its stage reaches change, and not otherwise.
 
-It covers the stage's function and all that this names (`tenfold.identity.definitions`), the families of nets that the
-cfg names, and the pinned versions of the third-party packages that these definitions use.
+It covers the stage's function and all that this names (`tenfold.identity.definitions`), the families of nets and the
+functions that the cfg names, and the pinned versions of the third-party packages that these definitions use.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ DISTRIBUTIONS = {"yaml": "pyyaml", "PIL": "pillow", "mpl_toolkits": "matplotlib"
 
 
 BUILD = Definition(f"{PACKAGE}.nets.build", "build")  # imports a family of nets by name
+CALLED = Definition(f"{PACKAGE}.stages.called", "called")  # imports a function by name
 
 
 class Code:
@@ -41,16 +42,18 @@ class Code:
         return self.of_roots(self.roots(module, stage, cfg))
 
     def roots(self, module: str, stage: str, cfg: dict[str, Any]) -> tuple[Definition, ...]:
-        """Where a job's code begins: its stage, and the families of nets that its cfg names, if it builds nets.
+        """Where a job's code begins: its stage, and what its cfg names, if it imports by name.
 
-        Nets are imported by name, which the stage does not show; ``family`` keys anywhere in the cfg name modules
-        below ``tenfold.nets``.
+        The stage does not show it: ``family`` keys anywhere in the cfg name modules below ``tenfold.nets``, and
+        ``call`` keys name functions.
         """
-        of_stage = Definition(module, stage)
-        if BUILD not in self.sources.reach([of_stage]):
-            return (of_stage,)
-        families = sorted(set(_values_of("family", cfg)))
-        return (of_stage, *(one for family in families for one in self.sources.of_family(family)))
+        roots = [Definition(module, stage)]
+        if CALLED in self.sources.reach(roots):
+            roots += [Definition(*name.rpartition(".")[::2]) for name in sorted(set(_values_of("call", cfg)))]
+        if BUILD in self.sources.reach(roots):
+            families = sorted(set(_values_of("family", cfg)))
+            roots += [one for family in families for one in self.sources.of_family(family)]
+        return tuple(roots)
 
     def _of_roots(self, of: tuple[Definition, ...]) -> str:
         packages = sorted(self.pin(package) for package in self.sources.packages(of))
@@ -81,8 +84,8 @@ def of_job(module: str, stage: str, cfg: dict[str, Any]) -> str:
     Reading the definitions takes a second, which each plan and each job would spend anew; so digests are kept in a
     file, under the checksum of all sources.
     """
-    families = " ".join(sorted(set(_values_of("family", cfg))))
-    return _kept(f"{module}:{stage} {families}", lambda: today().of_job(module, stage, cfg))
+    named = " ".join(sorted({*_values_of("family", cfg), *_values_of("call", cfg)}))
+    return _kept(f"{module}:{stage} {named}", lambda: today().of_job(module, stage, cfg))
 
 
 def _kept(key: str, compute: Callable[[], str]) -> str:
