@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,31 @@ def test_another_greedy_search_reruns_the_greedy_arms_and_no_others(finished: Pa
         "scoreboard",
         "smoke/all",
     }
+
+
+ARENA, TARGET = "adversarial_competition", "smoke/adversarial-competition"
+SHOWN = [*(f"{ARENA}_{name}" for name in ("tables", "figures", "claims", "claim_pages")), TARGET]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "jobs"),
+    [
+        ("hgd, median-adv-all]", "hgd, median-adv-all, random-resize]", {"defend": 1, "through": 1}),
+        ("iwiwi, iter-10]", "iwiwi, iter-10, noise]", {"craft": 1, "defend": 4}),
+    ],
+)
+def test_another_defence_is_one_more_column_and_another_attack_one_more_row(
+    finished: Path, tmp_path: Path, old: str, new: str, jobs: dict[str, int]
+) -> None:
+    """What is crafted is crafted once; a defence labels all attacks of its track in one job, so those run again."""
+    folder = tmp_path / "edited"
+    shutil.copytree(finished, folder, copy_function=shutil.copy2)
+    settings = folder / "config/papers/adversarial-competition.yaml"
+    assert settings.read_text().count(old) == 1
+    settings.write_text(settings.read_text().replace(old, new))
+    planned = snakemake(folder, TARGET, "--dry-run")
+    rules = Counter(re.findall(r"^(?:local)?rule (\S+):$", planned, flags=re.MULTILINE))
+    assert rules == Counter(SHOWN) + Counter({f"{ARENA}_{name}": count for name, count in jobs.items()})
 
 
 def test_no_job_of_any_edition_has_an_ambiguous_or_unmet_input(finished: Path) -> None:

@@ -274,6 +274,17 @@ def test_a_family_named_in_the_cfg_is_part_of_the_digest() -> None:
     assert digest.of_job(*showing, {}) == digest.of_job(*showing, cfg), "it builds no nets"
 
 
+def test_a_function_that_the_cfg_names_is_part_of_the_job_and_no_other_of_its_kind() -> None:
+    paper = "tenfold.papers.adversarial_competition"
+    code, cfg = digest.today(), {"attack": {"call": f"{paper}.attacks.smoothed.smoothed"}}
+    reached = code.sources.reach(code.roots(f"{paper}.craft", "craft", cfg))
+    assert {Definition(f"{paper}.attacks.smoothed", "smoothed"), Definition(f"{paper}.method", "clip")} <= reached
+    assert Definition(f"{paper}.attacks.ensembles", "fat_fingers") not in reached
+    assert not any(one.module.startswith(f"{paper}.defences") for one in reached), "who attacks depends on no defence"
+    training = ("tenfold.papers.sge.train", "train")
+    assert digest.of_job(*training, cfg) == digest.of_job(*training, {}), "it calls nothing by name"
+
+
 def test_kept_digests_are_those_of_the_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     job = ("tenfold.report.scoreboard", "scoreboard")
     right = digest.today().of_job(*job, {})
@@ -292,7 +303,8 @@ def test_kept_digests_are_those_of_the_sources(monkeypatch: pytest.MonkeyPatch, 
 
 
 UNREADABLE = {"globals", "vars", "exec", "eval", "__import__", "import_module"}
-READ_ALL_THE_SAME = {"nets/build.py": ["import_module"]}  # families: they are roots of the digest
+# Families of nets, and functions that a cfg names: they are roots of the digest.
+READ_ALL_THE_SAME = {"nets/build.py": ["import_module"], "stages/called.py": ["import_module"]}
 
 
 def unreadable(text: str) -> list[str]:

@@ -66,6 +66,14 @@ SLIPS: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 EVERYWHERE = {"data": "data", "seeds": "seeds", "seeds_per_job": "seeds_per_job"}
 PLACES: dict[str, dict[str, str]] = {
+    "adversarial-competition": {
+        **EVERYWHERE,
+        "images": "images",
+        "recipe": "recipe",
+        "arm_recipes": "arm_recipes",
+        "nets": "name",
+        "learned/hgd-a/recipe": "recipe_change",
+    },
     "melody": {**EVERYWHERE, "variants/3L/data": "data"},
     "pruning-from-scratch": {
         **EVERYWHERE,

@@ -17,7 +17,9 @@ HOUSE = House({})
 REPORTS = {(slug, name): report for slug in HOUSE.slugs for name, report in HOUSE.paper(slug).reports.items()}
 TABLES = [key for key, report in REPORTS.items() if "tables" in report.signature.outputs]
 DRAWN = {"rco": ["methods"], "sge": ["imagenet", "groups", "statistics"], "sknet": ["attention"],
-         "variance-shift": ["nets", "ratios"]}  # what figures show of what was published  # fmt: skip
+         "variance-shift": ["nets", "ratios"],
+         "adversarial-competition": ["gains", "ranked", "transfer", "ensembles", "iterations",
+                                     "median_by_eps"]}  # what figures show of what was published  # fmt: skip
 FIGURES = [key for key, report in REPORTS.items() if "figures" in report.signature.outputs]
 
 

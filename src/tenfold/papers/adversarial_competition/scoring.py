@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -38,6 +38,8 @@ def project(original: Pixels, crafted: Pixels, eps: int) -> Pixels:
         eps: in grey levels.
     """
     if crafted.shape != original.shape:
+        from PIL import Image  # only here: what trains and attacks needs no Pillow
+
         height, width = original.shape[:2]
         crafted = np.asarray(Image.fromarray(crafted).resize((width, height), Image.Resampling.BICUBIC))
     wide = original.astype(np.int32)  # 8 bits would wrap around
@@ -52,6 +54,8 @@ def within_bound(original: Pixels, crafted: Pixels, eps: int) -> bool:
 
 def png(pixels: Pixels, compress_level: int = 6) -> bytes:
     """An image (H, W, 3) as a PNG file; how far it is compressed (0 to 9) changes no pixel."""
+    from PIL import Image
+
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=compress_level)
     return file.getvalue()
@@ -59,11 +63,53 @@ def png(pixels: Pixels, compress_level: int = 6) -> bytes:
 
 def from_png(content: bytes) -> Pixels:
     """The image (H, W, 3) of a PNG file."""
+    from PIL import Image
+
     with Image.open(BytesIO(content)) as image:
         return np.asarray(image.convert("RGB"))
 
 
 # Scores ---------------------------------------------------------------------------------------------------------------
+
+
+class Counted(Protocol):
+    """What scores are made of: integer matrices (D, A), and who counts; see `Contest`."""
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+
+    @property
+    def correct(self) -> Counts:
+        """Images that a defence labels rightly under an attack, (D, A)."""
+
+    @property
+    def error(self) -> Counts:
+        """Images that it labels wrongly, (D, A)."""
+
+    @property
+    def hit(self) -> Counts:
+        """Images that it labels with the target, (D, A)."""
+
+    @property
+    def targeted(self) -> Flags:
+        """Which attacks have targets, (A,)."""
+
+    @property
+    def counting_defences(self) -> Flags:
+        """Defences that enter the scores of attacks, (D,)."""
+
+    @property
+    def counting_attacks(self) -> Flags:
+        """Attacks that enter the scores of defences, (A,)."""
+
+    @property
+    def barred_defences(self) -> Flags:
+        """The disqualified ones, (D,)."""
+
+    @property
+    def barred_attacks(self) -> Flags:
+        """The disqualified ones, (A,)."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +133,11 @@ class Contest:
     targeted: Flags
     barred_defences: Flags
     barred_attacks: Flags
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self.truth)
 
     @property
     def labelled(self) -> Flags:
@@ -145,15 +196,15 @@ def without_failed(present: Flags, failed: Flags, batch_of: Counts) -> Flags:
     return present & ~failed[..., batch_of]
 
 
-def defence_scores(contest: Contest) -> Scores:
+def defence_scores(contest: Counted) -> Scores:
     """Scores of defences (eq. 10): images labelled rightly, over the counting attacks, targeted ones among them."""
-    return _scores(contest.correct, contest.counting_attacks, contest.barred_defences, len(contest.truth))
+    return _scores(contest.correct, contest.counting_attacks, contest.barred_defences, contest.images)
 
 
-def attack_scores(contest: Contest) -> Scores:
+def attack_scores(contest: Counted) -> Scores:
     """Scores of attacks: images mislabelled by counting defences, or labelled with the target (eqs 6 to 9)."""
     gained = np.where(contest.targeted, contest.hit, contest.error)
-    return _scores(gained.T, contest.counting_defences, contest.barred_attacks, len(contest.truth))
+    return _scores(gained.T, contest.counting_defences, contest.barred_attacks, contest.images)
 
 
 def _scores(gained: Counts, counting: Flags, barred: Flags, images: int) -> Scores:
