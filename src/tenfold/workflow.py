@@ -370,10 +370,14 @@ class Paper:
         return [f"runs/{{edition}}/{self.slug}/claims/{name}.{form}" for name in primary for form in PAGE_FORMS]
 
     def scale(self, wildcards: Wildcards) -> Cfg:
-        """What the job that writes those pages depends on: our scale beside that of the paper's own edition."""
-        places = self.config.about.get("scale", {})
+        """What the job that writes those pages depends on: our scale beside the paper's, which mostly is that of full."""
         here, full = (self.edition(name).settings for name in (wildcards.edition, "full"))
-        rows = [[word, *(_shown_at(settings, place) for settings in (here, full))] for word, place in places.items()]
+        rows = []
+        for word, place in self.config.about.get("scale", {}).items():
+            if isinstance(place, dict):
+                rows.append([word, _shown_at(here, place["here"]), place["paper"]])
+            else:
+                rows.append([word, _shown_at(here, place), _shown_at(full, place)])
         return {"edition": wildcards.edition, "scale": rows}
 
     def figure(self, name: str) -> list[str]:
