@@ -50,7 +50,7 @@ class Dataset:
         redistribute: whether anything that shows or contains it may be given away.
         archives: what it is fetched from; none for a generated one.
         prepare: ``kind`` and that kind's parameters; empty where there is no preparation.
-        sha256: of the prepared file.
+        sha256: of the prepared file; None where nothing is prepared, or nobody knows it yet.
         md5: of the prepared file too, by which DVC knows it.
         access: what is needed to get it, where that is more than a download.
         stand_in: the generated dataset that takes its place in small editions.

@@ -1,5 +1,5 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare
+ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare
 
 
 rule data_prepare:
@@ -40,3 +40,17 @@ rule data_prepare_melodies:
         dataset="openewld|nottingham|aaba|aaba-smoke|aaba-off",
     shell:
         house.run("data.prepare_melodies.prepare")
+
+
+# Faces and their label maps are read, or drawn.
+rule data_prepare_faces:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_faces.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="celebamask-mini|helen|faces|faces-smoke|faces-thick",
+    shell:
+        house.run("data.prepare_faces.prepare")

@@ -67,7 +67,7 @@ def restore_data(remote: str) -> list[str]:
 
 
 def _real_datasets() -> list[registry.Dataset]:
-    return [entry for entry in map(registry.dataset, registry.names()) if entry.is_foreign and entry.prepare]
+    return [entry for entry in map(registry.dataset, registry.names()) if entry.is_foreign and entry.sha256]
 
 
 def _make_repository() -> None:
