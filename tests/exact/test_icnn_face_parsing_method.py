@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tenfold.data.faces import BACKGROUND
 from tenfold.papers.icnn_face_parsing import method, pipeline, transformer
 from tenfold.papers.icnn_face_parsing.method import WIDTHS, InterlinkedCNN
-from tenfold.papers.icnn_face_parsing.pipeline import BACKGROUND, FOREGROUND, PARTS
+from tenfold.papers.icnn_face_parsing.pipeline import FOREGROUND, PARTS
 
 NARROW = (2, 3, 4, 5)
 
@@ -148,9 +149,7 @@ def test_true_crops_pasted_back_give_the_true_face(how: str) -> None:
     crops = []
     for number, part in enumerate(PARTS):
         shown = pipeline.crop(labels, centres[:, number], 40, outside=BACKGROUND)
-        maps = pipeline.one_hot(shown)
-        background = 1 - maps[:, part.labels].sum(1, keepdim=True)
-        crops.append(torch.cat([maps[:, part.labels], background], 1))
+        crops.append(pipeline.one_hot(shown)[:, part.labels])
     assert torch.equal(pipeline.paste(crops, centres, 96, 96), labels)
 
 
@@ -161,7 +160,7 @@ def test_crops_beyond_the_border_are_black_and_are_pasted_within_it() -> None:
     assert not shown[0, :4].any()
     assert not shown[0, :, 5:].any()
     centres = torch.tensor([[[0.0, 0]] * 6])
-    sure = [torch.cat([torch.ones(1, len(part.labels), 8, 8), torch.zeros(1, 1, 8, 8)], 1) for part in PARTS]
+    sure = [torch.ones(1, len(part.labels), 8, 8) / len(part.labels) for part in PARTS]
     assert (pipeline.paste(sure, centres, 16, 16) != BACKGROUND).sum() == 16
 
 
@@ -240,14 +239,23 @@ def test_pixels_are_standardised_image_by_image() -> None:
 
 
 def test_true_transformations_cut_whole_pixels_out() -> None:
-    images = drawn(2, 3, 40, 44)
+    images = drawn(2, 3, 44, 44)
     centres = torch.tensor([[15.0, 20.0], [24.0, 13.0]])
-    theta = transformer.theta_of(centres, 21, 40, 44)
+    theta = transformer.theta_of(centres, 21, 44)
     wanted = torch.stack([images[0, :, 5:26, 10:31], images[1, :, 14:35, 3:24]])
     torch.testing.assert_close(transformer.sample(images, theta, 21), wanted, rtol=0, atol=2e-5)
-    labels = torch.randint(9, (2, 40, 44), generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(transformer.centres_of(theta, 44), centres)
+    labels = torch.randint(9, (2, 44, 44), generator=torch.Generator().manual_seed(0))
     cut = torch.stack([labels[0, 5:26, 10:31], labels[1, 14:35, 3:24]])
     assert torch.equal(transformer.sample_labels(labels, theta, 21), cut)
+
+
+def test_a_square_that_is_put_back_lies_where_it_was_cut_out() -> None:
+    images = drawn(1, 2, 33, 33)
+    theta = transformer.theta_of(torch.tensor([[15.0, 20.0]]), 11, 33)
+    back = transformer.sample(transformer.sample(images, theta, 11), transformer.inverse(theta), 33)
+    torch.testing.assert_close(back[..., 10:21, 15:26], images[..., 10:21, 15:26], rtol=0, atol=2e-5)
+    assert float(back.abs().sum() - back[..., 10:21, 15:26].abs().sum()) == pytest.approx(0, abs=1e-3)
 
 
 def test_sampling_and_its_gradient_are_those_of_grid_sample() -> None:
@@ -268,7 +276,7 @@ def test_sampling_and_its_gradient_are_those_of_grid_sample() -> None:
 
 def test_the_localisation_net_begins_at_the_usual_places_and_never_turns() -> None:
     torch.manual_seed(0)
-    usual = transformer.theta_of(torch.tensor([[10.0, 12.0]] * 6), 21, 40, 40)
+    usual = transformer.theta_of(torch.tensor([[10.0, 12.0]] * 6), 21, 40)
     net = transformer.Localisation(32, usual)
     maps = drawn(2, 9, 32, 32).softmax(1)
     assert torch.equal(net(maps), usual.expand(2, 6, 2, 3))

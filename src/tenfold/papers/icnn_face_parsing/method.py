@@ -23,6 +23,7 @@ WIDTHS = (8, 16, 24, 32)  # channels of the rows, the finest first
 KERNEL, INTERLINKED_KERNEL = 9, 5  # of the first and the last layer, and of those between
 INTERLINKING_LAYERS = 3
 CALIBRATION = 2  # maps that enlarging adds
+SPREAD = 0.5  # of first weights, in the author's code
 Rows = list[Tensor]  # one (B, C, H / 2^r, W / 2^r) for each row r
 
 
@@ -37,6 +38,7 @@ class InterlinkedCNN(nn.Module):
         kernel: side of the first and the last layer's kernels; the paper's author has 9, re-implementations 5.
         linked: whether the rows exchange what they found; without, each keeps to itself until the integration.
         calibrated: whether an enlarged map comes with the two maps that tell its copies apart.
+        spread: see `conv`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class InterlinkedCNN(nn.Module):
         *,
         linked: bool = True,
         calibrated: bool = True,
+        spread: float = SPREAD,
     ) -> None:
         super().__init__()
         self.linked, self.calibrated = linked, calibrated
@@ -57,17 +60,23 @@ class InterlinkedCNN(nn.Module):
             for row, width in enumerate(widths)
         ]
         integrated = [2 * foreground + 8, *widths[1:]]  # channels that the integration gives, row by row
-        self.first = nn.ModuleList(conv(3, width, kernel) for width in widths)
+        self.first = nn.ModuleList(conv(3, width, kernel, spread) for width in widths)
         self.interlinked = nn.ModuleList(
             nn.ModuleList(
-                conv(n, width, INTERLINKED_KERNEL) for n, width in zip(exchanged, widths, strict=True)
+                conv(n, width, INTERLINKED_KERNEL, spread) for n, width in zip(exchanged, widths, strict=True)
             )
             for _ in range(INTERLINKING_LAYERS)
-        )  # fmt: skip
-        self.integrating = nn.ModuleList(
-            conv(widths[row] + integrated[row + 1] + maps, integrated[row], INTERLINKED_KERNEL) for row in range(last)
         )
-        self.label = conv(integrated[0], foreground + 1, kernel)
+        self.integrating = nn.ModuleList(
+            conv(widths[row] + integrated[row + 1] + maps, integrated[row], INTERLINKED_KERNEL, spread)
+            for row in range(last)
+        )
+        self.label = conv(integrated[0], foreground + 1, kernel, spread)
+
+    def begin_with(self, shares: Tensor) -> None:
+        """Lets the net begin with how often each label occurs, (foreground + 1,), instead of all labels alike."""
+        with torch.no_grad():
+            self.label.bias.copy_(shares.clamp_min(1e-6).log())  # type: ignore[union-attr]
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of each pixel's label."""
@@ -107,10 +116,10 @@ class InterlinkedCNN(nn.Module):
         return maps
 
 
-def conv(channels: int, width: int, kernel: int) -> nn.Conv2d:
-    """A convolution that keeps the size; weights uniform within sqrt(0.5 / fan-in), biases 0, as the author's code."""
+def conv(channels: int, width: int, kernel: int, spread: float = SPREAD) -> nn.Conv2d:
+    """A convolution that keeps the size, its weights uniform within sqrt(spread / fan-in), its biases 0."""
     layer = nn.Conv2d(channels, width, kernel, padding=kernel // 2)
-    bound = (0.5 / (channels * kernel**2)) ** 0.5
+    bound = (spread / (channels * kernel**2)) ** 0.5
     nn.init.uniform_(layer.weight, -bound, bound)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer

@@ -1,7 +1,7 @@
 """Faces in two stages: find the parts in the reduced face, label them in crops of the original, put them together.
 
-Labels are 0 to 7 for the parts, in the order of `LABELS`, and 8 for the background: skin, hair and all else. Left is the
-image's left. A point (y, x) is given in pixels, the first one's middle being 0.
+Labels are those of `tenfold.data.faces.PARTS`: 0 to 7 for parts, left being the image's left, and 8 for the background,
+that is skin, hair and all else. A point (y, x) is given in pixels, the first one's middle being 0.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tenfold.data.faces import BACKGROUND
 from tenfold.papers.icnn_face_parsing.method import mirrored, standardised
 
-LABELS = (
-    "left brow", "right brow", "left eye", "right eye", "nose", "upper lip", "inner mouth", "lower lip",
-)  # fmt: skip
-BACKGROUND = len(LABELS)
 VISIBLE = 50 / 255  # a pixel is the background's where no part covers more of it (the author's code)
-BATCH = 100  # faces that are parsed at once
+BATCH = 50  # faces that are parsed at once
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ PARTS = (
     Part("mouth", (5, 6, 7), "mouth"),
 )
 FACE = "face"  # the net of the first stage
-FOREGROUND = {FACE: len(LABELS)} | {part.net: len(part.labels) for part in PARTS}  # labels of each net
+FOREGROUND = {FACE: BACKGROUND} | {part.net: len(part.labels) for part in PARTS}  # labels of each net
 
 
 # The reduced face ------------------------------------------------------------------------------------------------
@@ -170,31 +167,37 @@ def within(places: Tensor, size: int) -> Tensor:
 
 
 def paste(crops: Sequence[Tensor], centres: Tensor, height: int, width: int) -> Tensor:
-    """Crops put back into the face: labels, (N, H, W) uint8.
-
-    The face's background is what is background in every crop (the product of their probabilities), and of all maps the
-    largest one counts, as in the follow-up of the paper; the paper's own rule for overlaps is unknown.
+    """Crops put back into the face.
 
     Args:
-        crops: for each part its probabilities (N, k + 1, S, S), those of its k labels and of the background.
+        crops: for each part the probabilities of its labels (N, k, S, S).
         centres: (N, 6, 2), around which they were cut.
         height: of the faces.
         width: of the faces.
+
+    Returns:
+        Labels, (N, H, W) uint8, see `merged`.
     """
-    n = len(centres)
-    maps = centres.new_zeros(n, BACKGROUND + 1, height, width, dtype=torch.float32)
-    maps[:, BACKGROUND] = 1
-    face = torch.arange(n, device=centres.device)[:, None, None]
-    for number, (part, found) in enumerate(zip(PARTS, crops, strict=True)):
-        side = found.shape[-1]
-        rows, columns = places(centres[:, number], side)
-        inside = (within(rows, height)[:, :, None] & within(columns, width)[:, None]).expand(n, side, side)
-        at = (face.expand_as(inside)[inside], rows[:, :, None].expand_as(inside)[inside],
-              columns[:, None].expand_as(inside)[inside])  # fmt: skip
-        for place, label in enumerate((*part.labels, BACKGROUND)):
-            plane, values = maps[:, label], found[:, place].float()[inside]
-            plane[at] = values if label < BACKGROUND else plane[at] * values
-    return maps.argmax(1).to(torch.uint8)
+    face = torch.arange(len(centres), device=centres.device)[:, None, None]
+    planes = []
+    for number, found in enumerate(crops):
+        rows, columns = places(centres[:, number], found.shape[-1])
+        inside = within(rows, height)[:, :, None] & within(columns, width)[:, None]
+        at = [where.expand_as(inside)[inside] for where in (face, rows[:, :, None], columns[:, None])]
+        plane = found.new_zeros(len(centres), height, width, found.shape[1])
+        plane[at[0], at[1], at[2]] = found.permute(0, 2, 3, 1)[inside]
+        planes.append(plane.permute(0, 3, 1, 2))
+    return merged(planes)
+
+
+def merged(planes: Sequence[Tensor]) -> Tensor:
+    """Labels of the whole face, (N, H, W) uint8, by each part's probabilities of its labels (N, k, H, W).
+
+    The face's background is what is background for every part (the product of their probabilities), and the most
+    probable label counts, as in the follow-up of the paper; the paper's own rule for overlaps is unknown.
+    """
+    background = torch.stack([1 - plane.sum(1) for plane in planes]).prod(0)
+    return torch.cat([*planes, background[:, None]], 1).argmax(1).to(torch.uint8)
 
 
 # Parsing ---------------------------------------------------------------------------------------------------------
@@ -243,7 +246,7 @@ class Parser:
             pixels = crop(images, where[:, number], self.crops[part.net])
             shown = pixels.flip(2) if part.mirrored else pixels
             found = self.labelled(part.net, shown)
-            crops.append(mirrored(found) if part.mirrored else found)
+            crops.append((mirrored(found) if part.mirrored else found)[:, :-1].cpu())
         return paste(crops, where, side, side)
 
     def labelled(self, net: str, pixels: Tensor) -> Tensor:

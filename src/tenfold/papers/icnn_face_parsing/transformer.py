@@ -47,7 +47,7 @@ class Localisation(nn.Module):
         return theta * theta.new_tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
 
 
-def theta_of(centres: Tensor, side: int, height: int, width: int) -> Tensor:
+def theta_of(centres: Tensor, side: int, size: int) -> Tensor:
     """The transformation that cuts a square around a centre out of an image: (..., 2) -> (..., 2, 3).
 
     In coordinates from -1 to 1 between the middles of the outermost pixels (``align_corners``).
@@ -55,18 +55,27 @@ def theta_of(centres: Tensor, side: int, height: int, width: int) -> Tensor:
     Args:
         centres: (y, x) in pixels.
         side: of the squares, odd where a centre is to be a pixel.
-        height: of the image.
-        width: of the image.
+        size: of the image, as high as wide.
     """
-    y, x = centres.unbind(-1)
+    y, x = (2 * centres / (size - 1) - 1).unbind(-1)
     zero = torch.zeros_like(x)
-    along = torch.stack([zero + (side - 1) / (width - 1), zero, 2 * x / (width - 1) - 1], -1)
-    down = torch.stack([zero, zero + (side - 1) / (height - 1), 2 * y / (height - 1) - 1], -1)
-    return torch.stack([along, down], -2)
+    scale = zero + (side - 1) / (size - 1)
+    return torch.stack([torch.stack([scale, zero, x], -1), torch.stack([zero, scale, y], -1)], -2)
+
+
+def centres_of(theta: Tensor, size: int) -> Tensor:
+    """The centres of transformations: (..., 2, 3) -> (..., 2), (y, x) in pixels."""
+    return (theta[..., [1, 0], [2, 2]] + 1) * (size - 1) / 2
+
+
+def inverse(theta: Tensor) -> Tensor:
+    """The transformation that puts a square back to where it was cut out."""
+    scale = theta[..., [0, 1], [0, 1]]
+    return torch.cat([torch.diag_embed(1 / scale), (-theta[..., 2] / scale)[..., None]], -1)
 
 
 def sample(images: Tensor, theta: Tensor, side: int) -> Tensor:
-    """Squares of images, bilinear, 0 outside: (N, C, H, W), (N, 2, 3) -> (N, C, side, side).
+    """Squares of images, bilinear, 0 outside: (N, C, H, W), (N, 2, 3) -> (N, C, side, side), float32.
 
     As ``grid_sample`` of ``affine_grid`` with aligned corners. Without rotation a square is a product of two matrices
     with the image, whose gradient is the same each time on a GPU too.
@@ -74,7 +83,8 @@ def sample(images: Tensor, theta: Tensor, side: int) -> Tensor:
     height, width = images.shape[2:]
     down = tents(theta[:, 1, 1], theta[:, 1, 2], side, height)
     along = tents(theta[:, 0, 0], theta[:, 0, 2], side, width)
-    return down[:, None] @ images @ along[:, None].transpose(2, 3)
+    with torch.autocast(images.device.type, enabled=False):  # places of pixels need more digits than bf16 has
+        return down[:, None] @ images.to(down.dtype) @ along[:, None].transpose(2, 3)
 
 
 def tents(scale: Tensor, shift: Tensor, side: int, size: int) -> Tensor:
