@@ -18,7 +18,9 @@ from tenfold.report.face import Data, Face
 from tenfold.report.figures import add_note, new_figure, save_figure
 
 MAPS = {"labels": "truth", "one_stage": "one stage", "two_stages": "two stages"}
-COLOURS_NOTE = "Colours: brows blue, eyes orange (the image's left side darker), nose green, lips pink and plum, inner mouth yellow"
+COLOURS_NOTE = (
+    "Brows blue, eyes orange (the image's left side darker), nose green, lips pink and plum, inner mouth yellow"
+)
 
 
 @stage
