@@ -172,18 +172,10 @@ def test_mirroring_a_map_mirrors_its_sides(labels: Map) -> None:
     assert np.array_equal(celebamask.image_sides(one), one)
 
 
-def test_classes_become_parts(tmp_path: Path) -> None:
-    mask = np.arange(19, dtype=np.uint8)[None].repeat(2, axis=0)
-    image = Image.fromarray(mask)
-    image.putpalette([0, 0, 0] * 256)
-    image.save(tmp_path / "1.png")
+def test_classes_become_parts() -> None:
     # l_eye stands left of r_eye, l_brow of r_brow: nothing to exchange.
-    assert celebamask.parts_of(tmp_path / "1.png").tolist() == [
-        [8, 8, 4, 8, 2, 3, 0, 1, 8, 8, 6, 5, 7, 8, 8, 8, 8, 8, 8]
-    ] * 2  # fmt: skip
-    Image.fromarray(np.full((2, 2), 19, dtype=np.uint8)).save(tmp_path / "2.png")
-    with pytest.raises(UserError, match=r"2\.png: is not a map of the 19 classes of CelebAMask-HQ"):
-        celebamask.parts_of(tmp_path / "2.png")
+    classes = np.arange(19, dtype=np.uint8)[None]
+    assert celebamask.parts_of(classes).tolist() == [[8, 8, 4, 8, 2, 3, 0, 1, 8, 8, 6, 5, 7, 8, 8, 8, 8, 8, 8]]
 
 
 def test_smaller_maps_keep_lines_that_every_second_pixel_would_lose() -> None:
@@ -197,40 +189,90 @@ def test_smaller_maps_keep_lines_that_every_second_pixel_would_lose() -> None:
     assert (celebamask.resized_labels(thin, 32) == UPPER_LIP).any(axis=0).all()
 
 
-def made_up_celebamask(folder: Path, n: int) -> Path:
+def made_up_celebamask(folder: Path, n: int, side: int = 208) -> Path:
     generator = np.random.default_rng(0)
     files = folder / "celebamask-mini" / "dev-public" / "train"
     (files / "images").mkdir(parents=True)
     (files / "masks").mkdir()
     for k in range(n):
-        Image.fromarray(generator.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(files / "images" / f"{k}.jpg")
-        Image.fromarray(generator.integers(0, 19, (16, 16), dtype=np.uint8)).save(files / "masks" / f"{k}.png")
+        coarse = generator.integers(0, 256, (13, 13, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((side, side)).save(files / "images" / f"{k}.jpg")
+        classes = generator.integers(0, 19, (13, 13), dtype=np.uint8).repeat(side // 13, 0).repeat(side // 13, 1)
+        Image.fromarray(classes).resize((side, side), Image.Resampling.NEAREST).save(files / "masks" / f"{k}.png")
     return files
 
 
-def test_other_files_than_the_known_ones_are_refused(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+FEW = {"kind": "celebamask", "side": 104, "train": 2, "val": 1, "test": 1}
+
+
+def content_of(folder: Path, job: Job) -> str:
+    with pytest.raises(UserError, match="these are not the known faces") as error:
+        celebamask.read(folder, FEW | {"content": "none"}, job)
+    assert "\n" not in str(error.value)
+    return str(error.value).partition("digest ")[2].partition(" ")[0]
+
+
+def test_other_faces_than_the_known_ones_are_refused(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     files = made_up_celebamask(tmp_path, 4)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TENFOLD_MIRROR", str(tmp_path))
     cfg = registry.cfg_of("celebamask-mini")
-    with pytest.raises(UserError, match="4 pictures and 4 masks, which are not the known ones") as error:
+    with pytest.raises(UserError, match=r"images: 4 pictures \*\.jpg instead of 1000"):
         prepare({"dataset": cfg}, job, dataset=tmp_path / "faces")
-    assert "\n" not in str(error.value)
-    content = celebamask.content_digest([*sorted(files.glob("images/*")), *sorted(files.glob("masks/*"))])
-    few = {"kind": "celebamask", "content": content, "side": 24, "train": 2, "val": 1, "test": 1}
-    prepare({"dataset": cfg | {"prepare": few, "sha256": None}}, job, dataset=tmp_path / "faces")
+    settings = FEW | {"content": content_of(tmp_path / "celebamask-mini", job)}
+    prepare({"dataset": cfg | {"prepare": settings, "sha256": None}}, job, dataset=tmp_path / "faces")
     tensors = load_file(tmp_path / "faces")
-    assert tensors["train_images"].shape == (2, 24, 24, 3)
-    third = celebamask.resized_labels(celebamask.parts_of(files / "masks" / "3.png"), 24)
+    assert tensors["train_images"].shape == (2, 104, 104, 3)
+    with Image.open(files / "masks" / "3.png") as mask:
+        third = celebamask.resized_labels(celebamask.parts_of(np.asarray(mask)), 104)
     assert np.array_equal(tensors["test_labels"][0], third)
+    with Image.open(files / "images" / "2.jpg") as image:
+        assert np.array_equal(tensors["val_images"][0], np.asarray(image.resize((104, 104), Image.Resampling.BICUBIC)))
+
+
+def test_faces_as_published_give_what_their_small_copy_gives(tmp_path: Path, job: Job) -> None:
+    published, copy = tmp_path / "published", tmp_path / "copy"
+    files = made_up_celebamask(published, 4, side=416)
+    small = made_up_celebamask(copy, 0)
+    for path in files.glob("images/*"):
+        with Image.open(path) as image:
+            shrunk = image.resize((208, 208), Image.Resampling.LANCZOS)
+        shrunk.save(small / "images" / path.name, quality=90, optimize=True)  # other bytes, the same pixels
+        with Image.open(files / "masks" / f"{path.stem}.png") as mask:
+            mask.resize((208, 208), Image.Resampling.NEAREST).save(small / "masks" / f"{path.stem}.png")
+    one, two = (folder / "celebamask-mini" for folder in (published, copy))
+    assert content_of(one, job) == content_of(two, job)
+
+
+def break_class(files: Path) -> None:
+    Image.fromarray(np.full((208, 208), 19, dtype=np.uint8)).save(files / "masks" / "1.png")
+
+
+def break_mask_size(files: Path) -> None:
+    Image.fromarray(np.zeros((104, 104), dtype=np.uint8)).save(files / "masks" / "1.png")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (break_class, r"masks/1\.png: is not a map of the 19 classes of CelebAMask-HQ for 1\.jpg"),
+        (break_mask_size, r"masks/1\.png: is not a map of the 19 classes"),
+        (lambda files: (files / "masks" / "1.png").unlink(), r"masks/1\.png: no such file; each picture has a mask"),
+        (lambda files: (files / "images" / "1.jpg").write_text("<html>"), "not a whole picture"),
+    ],
+)
+def test_a_broken_face_is_named(broken: Any, said: str, tmp_path: Path, job: Job) -> None:
+    broken(made_up_celebamask(tmp_path, 4))
+    with pytest.raises(UserError, match=said) as error:
+        celebamask.read(tmp_path / "celebamask-mini", FEW | {"content": "none"}, job)
+    assert "\n" not in str(error.value)
 
 
 def test_the_real_faces_are_the_known_ones_and_have_their_sides(tmp_path: Path, job: Job) -> None:
     folder = Path(os.environ.get("TENFOLD_MIRROR", "/nonexistent"), "celebamask-mini")
     if not folder.is_dir():
         pytest.skip("needs TENFOLD_MIRROR with celebamask-mini/")
-    few = registry.cfg_of("celebamask-mini")["prepare"] | {"train": 60, "val": 1, "test": 1}
-    labels = celebamask.read(folder, few, job)["train_labels"]
+    labels = celebamask.read(folder, registry.cfg_of("celebamask-mini")["prepare"], job)["train_labels"]
     for face in labels:
         for left in (BROW, EYE):
             if (face == left).any() and (face == left + 1).any():

@@ -6,6 +6,7 @@ Lee et al., MaskGAN: Towards Diverse and Interactive Facial Image Manipulation (
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ HOLDS = "dev-public/train/images/*.jpg"
 CLASSES = 19
 # Classes that are parts; all others (skin, hair, ears, glasses, cloth, ...) are background.
 PART_OF = {2: NOSE, 4: EYE, 5: EYE + 1, 6: BROW, 7: BROW + 1, 10: INNER_MOUTH, 11: UPPER_LIP, 12: LOWER_LIP}
+# What is on record was measured on a small copy of the faces, which is made anew from the publisher's.
+COPY, QUALITY = 208, 90  # pixels of a side, and of the JPEG that the copy's pictures are
 TOLD_EVERY = 100  # faces between two lines of progress
 
 
@@ -28,9 +31,9 @@ def read(folder: Path, settings: dict[str, Any], job: Job) -> Tensors:
     """Reads all faces, in the order of their names.
 
     Args:
-        folder: what holds ``dev-public/train/``.
-        settings: ``content`` (SHA-256 over names and bytes of all files), ``side`` (pixels that faces are resized
-            to), ``train``, ``val``, ``test`` (numbers of faces).
+        folder: what holds ``dev-public/train/``, of 208 x 208 pixels or as published, of 512 x 512.
+        settings: ``content`` (SHA-256 over names and pixels of all files, of the small copy), ``side`` (pixels that
+            faces are resized to), ``train``, ``val``, ``test`` (numbers of faces).
         job: for progress.
 
     Returns:
@@ -40,53 +43,61 @@ def read(folder: Path, settings: dict[str, Any], job: Job) -> Tensors:
         UserError: the files are not the known ones.
     """
     files = folder / "dev-public" / "train"
-    pictures, masks = sorted(files.glob("images/*.jpg")), sorted(files.glob("masks/*.png"))
-    found = content_digest([*pictures, *masks])
-    if found != settings["content"]:
+    names = sorted(path.stem for path in files.glob("images/*.jpg"))
+    side, numbers = settings["side"], [settings[split] for split in ("train", "val", "test")]
+    if len(names) != sum(numbers):
+        raise UserError(f"{files}/images: {len(names)} pictures *.jpg instead of {sum(numbers)}")
+    images = np.empty((len(names), side, side, 3), np.uint8)
+    labels = np.empty((len(names), side, side), np.uint8)
+    digest = hashlib.sha256()
+    for k, name in enumerate(names):
+        if k % TOLD_EVERY == 0:
+            job.say(f"reading {files}: {k} of {len(names)} faces")
+        image, mask = small_copy(files / "images" / f"{name}.jpg", files / "masks" / f"{name}.png")
+        digest.update(f"{name}\n".encode() + image.tobytes() + mask.tobytes())
+        images[k] = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
+        labels[k] = resized_labels(parts_of(mask), side)
+    if digest.hexdigest() != settings["content"]:
         raise UserError(
-            f"{files}: {len(pictures)} pictures and {len(masks)} masks, which are not the known ones (digest {found} "
-            f"instead of {settings['content']}); config/datasets.yaml says which copy is needed"
+            f"{files}: these are not the known faces (digest {digest.hexdigest()} instead of {settings['content']}); "
+            f"config/datasets.yaml says which copy is needed"
         )
-    side, tensors, start = settings["side"], Tensors(), 0
-    for split in ("train", "val", "test"):
-        n = settings[split]
-        tensors[f"{split}_images"] = np.empty((n, side, side, 3), np.uint8)
-        tensors[f"{split}_labels"] = np.empty((n, side, side), np.uint8)
-        for k in range(n):
-            if (start + k) % TOLD_EVERY == 0:
-                job.say(f"reading {files}: {start + k} of {len(pictures)} faces")
-            tensors[f"{split}_images"][k] = resized_image(pictures[start + k], side)
-            tensors[f"{split}_labels"][k] = resized_labels(parts_of(masks[start + k]), side)
-        start += n
+    ends = np.cumsum(numbers)[:-1]
+    tensors: Tensors = {}
+    for kind, whole in (("images", images), ("labels", labels)):
+        parts = np.split(whole, ends)
+        tensors |= {f"{split}_{kind}": part for split, part in zip(("train", "val", "test"), parts, strict=True)}
     return tensors
 
 
-def content_digest(files: list[Path]) -> str:
-    """One SHA-256 over names and bytes of files, in this order."""
-    digest = hashlib.sha256()
-    for path in files:
-        content = path.read_bytes()
-        digest.update(f"{path.name}\n{len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def resized_image(path: Path, side: int) -> NDArray[np.uint8]:
-    """A picture at another size, antialiased where that is smaller: uint8 (side, side, 3)."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
-
-
-def parts_of(path: Path) -> NDArray[np.uint8]:
-    """The label map of a mask of 19 classes, (H, W), with the sides of the image.
+def small_copy(picture: Path, mask: Path) -> tuple[Image.Image, NDArray[np.uint8]]:
+    """A picture and its map of classes, (208, 208), made of larger ones as the copy on record was.
 
     Raises:
-        UserError: a mask of other classes.
+        UserError: one is missing or cannot be read, or they differ in size, or the mask has other classes.
     """
-    with Image.open(path) as image:
-        classes = np.asarray(image)
-    if classes.ndim != 2 or classes.max() >= CLASSES:
-        raise UserError(f"{path}: is not a map of the {CLASSES} classes of CelebAMask-HQ")
+    try:
+        with Image.open(picture) as opened:
+            image = opened.convert("RGB")
+        with Image.open(mask) as opened:
+            classes = opened if opened.size == (COPY, COPY) else opened.resize((COPY, COPY), Image.Resampling.NEAREST)
+            found, size = np.asarray(classes), opened.size
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else "not a whole picture"
+        raise UserError(
+            f"{error.filename or f'{picture} or its mask'}: {reason}; each picture has a mask of its name"
+        ) from None
+    if size != image.size or found.ndim != 2 or found.max() >= CLASSES:
+        raise UserError(f"{mask}: is not a map of the {CLASSES} classes of CelebAMask-HQ for {picture.name}")
+    if image.size != (COPY, COPY):
+        packed = io.BytesIO()
+        image.resize((COPY, COPY), Image.Resampling.LANCZOS).save(packed, "JPEG", quality=QUALITY)
+        image = Image.open(packed).convert("RGB")
+    return image, found
+
+
+def parts_of(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The label map of a map of 19 classes, (H, W), with the sides of the image."""
     table = np.array([PART_OF.get(number, BACKGROUND) for number in range(CLASSES)], dtype=np.uint8)
     return image_sides(table[classes])
 
