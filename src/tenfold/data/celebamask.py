@@ -83,10 +83,9 @@ def small_copy(picture: Path, mask: Path) -> tuple[Image.Image, NDArray[np.uint8
             classes = opened if opened.size == (COPY, COPY) else opened.resize((COPY, COPY), Image.Resampling.NEAREST)
             found, size = np.asarray(classes), opened.size
     except OSError as error:
+        which = error.filename or f"{picture} or its mask"
         reason = "no such file" if isinstance(error, FileNotFoundError) else "not a whole picture"
-        raise UserError(
-            f"{error.filename or f'{picture} or its mask'}: {reason}; each picture has a mask of its name"
-        ) from None
+        raise UserError(f"{which}: {reason}; each picture has a mask of its name") from None
     if size != image.size or found.ndim != 2 or found.max() >= CLASSES:
         raise UserError(f"{mask}: is not a map of the {CLASSES} classes of CelebAMask-HQ for {picture.name}")
     if image.size != (COPY, COPY):
