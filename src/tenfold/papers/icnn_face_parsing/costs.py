@@ -1,34 +1,29 @@
-"""Counts parameters and multiply-adds of all nets of all arms; nothing is trained."""
+"""Counts parameters and multiply-adds of the paper's nets; nothing is trained."""
 
 from __future__ import annotations
 
 from tenfold.files import write_json
 from tenfold.launcher import Cfg, Job, Output, main, stage
 from tenfold.measure.cost import cost
-from tenfold.papers.icnn_face_parsing.train import net_of
+from tenfold.papers.icnn_face_parsing.method import InterlinkedCNN
 
 
 @stage
 def costs(cfg: Cfg, job: Job, *, costs: Output) -> None:
-    """For each arm and net, as the edition has them and as the paper has them: equal to the digit wherever it is made.
+    """Net by net, in the order of the configuration.
 
     Args:
-        cfg: ``nets``: for each of ``here`` and ``paper``, by arm, what `tenfold.papers.icnn_face_parsing.train.net_of`
-            wants and the ``sides`` of what each net sees.
+        cfg: ``nets``, each with its ``title``, ``foreground``, ``kernel`` and ``side`` in pixels.
         job: what surrounds the run.
-        costs: ``{here, paper} -> arm -> net -> {side, params, macs}``.
+        costs: these, with ``params`` and ``macs``.
     """
-    found = {}
-    for where, arms in cfg["nets"].items():
-        found[where] = {arm: {net: counted(of, net, side) for net, side in of["sides"].items()} for arm, of in arms.items()}
-    write_json(costs, found)
-    job.say(f"{sum(len(nets) for arms in found.values() for nets in arms.values())} nets")
-
-
-def counted(of: Cfg, net: str, side: int) -> dict[str, int]:
-    """One net, for one image."""
-    counted = cost(lambda: net_of(of, net), (3, side, side))
-    return {"side": side, "params": counted.params, "macs": counted.macs}
+    rows = []
+    for net in cfg["nets"]:
+        counted = cost(lambda net=net: InterlinkedCNN(net["foreground"], kernel=net["kernel"]),  # type: ignore[misc]
+                       (3, net["side"], net["side"]))  # fmt: skip
+        rows.append({**net, "params": counted.params, "macs": counted.macs})
+    write_json(costs, rows)
+    job.say(f"{len(rows)} nets")
 
 
 if __name__ == "__main__":
