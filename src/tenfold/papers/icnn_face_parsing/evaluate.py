@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from tenfold.data.faces import BACKGROUND
 from tenfold.files import read_json, write_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.measure.f_measure import confusion, f_measures
+from tenfold.measure.f_measure import COLUMNS, confusion, f_measures
 from tenfold.papers.icnn_face_parsing.faces import Faces, Splits, read_faces
-from tenfold.papers.icnn_face_parsing.pipeline import BATCH, FACE, Parser, one_hot, part_centres, usual_places
+from tenfold.papers.icnn_face_parsing.pipeline import (
+    BATCH,
+    FACE,
+    Parser,
+    foremost,
+    lean,
+    part_centres,
+    usual_places,
+)
 from tenfold.papers.icnn_face_parsing.train import net_of
 from tenfold.training.compute import Compute, start
-from tenfold.weights import Tensors, below, load_weights, save_weights
+from tenfold.weights import Tensors, below, load_weights
 
 THIN = ("brows", "upper_lip", "lower_lip")  # parts that are a few pixels thin, less than one in the reduced face
-LEANINGS = [round(0.25 * step, 2) for step in range(-8, 17)]  # of the first stage towards the background, in logits
+THICK = ("eyes", "nose")
+LEANINGS = [0.25 * step for step in range(-8, 17)]  # of the first stage towards the background, in logits
 CENTRES = {"mean": "median", "median": "mean"}
 
 
@@ -30,14 +38,16 @@ def evaluate(cfg: Cfg, job: Job, *, data: Input, weights: Inputs, trained: Input
     """F of all parts, by one stage and by two, and how well the first stage finds them.
 
     Args:
-        cfg: what `tenfold.papers.icnn_face_parsing.train.train` has of the arm, and ``centre``; ``near`` in pixels.
+        cfg: what `tenfold.papers.icnn_face_parsing.train.train` has of the arm, and ``centre``; ``near``: how far a centre
+            may be from the true one, in pixels of the reduced face.
         job: what surrounds the run.
         data: the prepared faces.
         weights: of the first stage's net, and where there are two stages of the second's.
         trained: their metrics, in the same order.
         metrics: a row for each seed: ``one_stage``, and with two stages ``two_stage`` (predicted centres), ``true_crops``
             (true ones) and ``other_centre`` (by the median where the arm has the mean), each as `measured` gives it;
-            ``centres`` as `found_centres` does; ``nets``: what training noted of each.
+            ``centres`` as `found_centres` does; ``nets``: what training noted of each; ``moved``: by how many points of F the
+            last tenth of its training moved the first stage on validation views; ``leaning``, see `best_leaning`.
     """
     compute = start(cfg["compute"], job)
     faces = read_faces(cfg["faces"], data)
@@ -48,10 +58,12 @@ def evaluate(cfg: Cfg, job: Job, *, data: Input, weights: Inputs, trained: Input
     for seed in cfg["seeds"]:
         parser = parser_of(cfg, below(f"seed{seed}", loaded), usual_places(faces.train.labels), compute)
         nets = {net: entry for rows_of in of_seeds for net, entry in rows_of[seed].items() if net != "seed"}
-        rows.append({"seed": seed, **parsed(parser, faces, cfg, compute), "nets": nets})
+        face = nets[FACE]
+        moved = 100 * abs(face["validation_f"] - face["before"])
+        rows.append({"seed": seed, **parsed(parser, faces, cfg, compute), "nets": nets, "moved": moved})
         last = rows[-1].get("two_stage", rows[-1]["one_stage"])
         job.say(f"seed {seed}: F of all parts {last['overall']:.4f}, {rows[-1]['centres']['near']:.1%} of the centres "
-                f"within {cfg['near']:g} pixels")  # fmt: skip
+                f"are near")  # fmt: skip
     facts = {
         "arm": cfg["arm"],
         "data": faces.name,
@@ -78,7 +90,7 @@ def parsed(parser: Parser, faces: Splits, cfg: Cfg, compute: Compute) -> dict[st
     with torch.no_grad(), compute.autocast():
         leaning = best_leaning(parser, faces.val)
         found = FirstStage.of(parser, faces.test)
-        of_stages = {"one_stage": lambda: leaning_labels(parser, found.probabilities, faces.test, leaning)}
+        of_stages = {"one_stage": lambda: whole_labels(parser, found.probabilities, faces.test, leaning)}
         if len(parser.nets) > 1:
             true = centres_of(faces.test.labels, cfg["centre"])
             other = FirstStage.of(replace(parser, centre=CENTRES[cfg["centre"]]), faces.test)
@@ -88,7 +100,7 @@ def parsed(parser: Parser, faces: Splits, cfg: Cfg, compute: Compute) -> dict[st
                 "other_centre": lambda: in_crops(parser, faces.test, other.centres),
             }
         rows: dict[str, Any] = {name: measured(faces.test, labels()) for name, labels in of_stages.items()}
-    rows["centres"] = found_centres(found.centres, centres_of(faces.test.labels, cfg["centre"]), cfg["near"])
+    rows["centres"] = found_centres(found.centres, centres_of(faces.test.labels, cfg["centre"]), near_of(cfg))
     return rows | {"leaning": leaning}
 
 
@@ -112,11 +124,9 @@ def in_crops(parser: Parser, faces: Faces, centres: Tensor) -> Tensor:
     return torch.cat([parser.second_stage(images, some) for images, some in pairs])
 
 
-def leaning_labels(parser: Parser, probabilities: Tensor, faces: Faces, leaning: float) -> Tensor:
-    """Labels by the first stage alone, enlarged, the background's logit larger by so much: (N, H, H)."""
-    leant = probabilities.clone()
-    leant[:, BACKGROUND] *= torch.tensor(leaning).exp()
-    return torch.cat([parser.enlarged(some, faces.images.shape[1]) for some in leant.split(BATCH)])
+def whole_labels(parser: Parser, probabilities: Tensor, faces: Faces, leaning: float) -> Tensor:
+    """Labels by the first stage alone, (N, H, H)."""
+    return torch.cat([parser.enlarged(some, faces.images.shape[1], leaning) for some in probabilities.split(BATCH)])
 
 
 def best_leaning(parser: Parser, val: Faces) -> float:
@@ -125,16 +135,28 @@ def best_leaning(parser: Parser, val: Faces) -> float:
     The first stage is trained on parts that are rounded up in the reduced face, so that it finds thin ones; enlarged as
     it is, its labels would be too thick. The author's code, too, shifts the background of what its nets say.
     """
-    found = FirstStage.of(parser, val).probabilities
-    of_all = {leaning: measured(val, leaning_labels(parser, found, val, leaning))["overall"] for leaning in LEANINGS}
-    return max(of_all, key=lambda leaning: of_all[leaning] or 0.0)
+    side = val.images.shape[1]
+    found = FirstStage.of(parser, val).probabilities.split(BATCH)
+    large = [foremost(F.interpolate(some, size=(side, side), mode="bilinear")) for some in found]
+    of_all = {
+        leaning: measured(val, torch.cat([lean(*some, leaning) for some in large]))["overall"] or 0.0
+        for leaning in LEANINGS
+    }
+    return max(of_all, key=lambda leaning: of_all[leaning])
 
 
 def measured(faces: Faces, found: Tensor) -> dict[str, float | None]:
-    """F of each part and all readings of the whole, counts pooled over faces, and the mean over `THIN` parts."""
+    """F of each part and all readings of the whole, counts pooled over faces.
+
+    Also the mean over `THIN` and over `THICK` parts, and the least of the columns of the paper's table.
+    """
     measures = f_measures(confusion(faces.labels, found))
-    thin = [measures[name] or 0.0 for name in THIN]
-    return measures | {"thin": sum(thin) / len(thin)}
+
+    def mean(parts: Sequence[str]) -> float:
+        return sum(measures[name] or 0.0 for name in parts) / len(parts)
+
+    least = min(measures[name] or 0.0 for name in COLUMNS)
+    return measures | {"thin": mean(THIN), "thick": mean(THICK), "least": least}
 
 
 def centres_of(labels: Tensor, how: str) -> Tensor:
@@ -142,14 +164,19 @@ def centres_of(labels: Tensor, how: str) -> Tensor:
     return torch.cat([part_centres(some, how) for some in labels.split(BATCH)])
 
 
-def found_centres(found: Tensor, true: Tensor, near: float) -> dict[str, float]:
+def near_of(cfg: Cfg) -> float:
+    """How far a centre may be from the true one, in pixels of the face."""
+    return float(cfg["near"] * cfg["faces"]["side"] / cfg["sides"][FACE])
+
+
+def found_centres(found: Tensor, true: Tensor, near: float) -> dict[str, float | None]:
     """Of the parts that there are: the share whose centre is near, the mean distance in pixels, the share not found."""
     is_there = ~true.isnan().any(2)
     distance = (found - true).norm(dim=2)[is_there]
     missed = distance.isnan()
     return {
         "near": float((distance <= near).double().mean()),
-        "distance": float(distance[~missed].mean()) if not missed.all() else float("nan"),
+        "distance": None if missed.all() else float(distance[~missed].mean()),
         "missed": float(missed.double().mean()),
     }
 

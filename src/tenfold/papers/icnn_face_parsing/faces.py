@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -19,7 +18,7 @@ from tenfold.launcher import Cfg
 from tenfold.data.faces import BACKGROUND
 from tenfold.papers.icnn_face_parsing.method import mirrored
 from tenfold.papers.icnn_face_parsing.pipeline import BATCH, FACE, PARTS, box_centres, one_hot, reduced, reduced_labels
-from tenfold.training.batches import Batches
+from tenfold.training.batches import Batches, Drawn
 
 
 @dataclass(frozen=True)
@@ -188,12 +187,11 @@ def maker(views: Views, augment: Cfg, device: torch.device) -> Callable[[Tensor,
 
 def batches_of(views: Views, augment: Cfg, batch_size: int, seed: int, device: torch.device) -> Batches:
     """Batches as `maker` makes them, turned, scaled and shifted at random; order and chance depend on the seed."""
-    make = maker(views, augment, device)
 
-    def drawn_and_made(indices: Tensor, generator: torch.Generator) -> Any:
-        return make(indices, 2 * torch.rand(len(indices), 4, generator=generator) - 1)
+    def draw(indices: Tensor, generator: torch.Generator) -> Drawn:
+        return indices, 2 * torch.rand(len(indices), 4, generator=generator) - 1
 
-    return Batches(len(views.face), batch_size, drawn_and_made, seed)
+    return Batches(len(views.face), batch_size, maker(views, augment, device), seed, draw=draw)
 
 
 def moves(chance: Tensor, augment: Cfg) -> Tensor:

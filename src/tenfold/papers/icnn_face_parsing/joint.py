@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from tenfold.data.faces import BACKGROUND
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.measure.accuracy import in_eval_mode
 from tenfold.papers.icnn_face_parsing.evaluate import centres_of as true_centres
-from tenfold.papers.icnn_face_parsing.evaluate import found_centres, measured
+from tenfold.papers.icnn_face_parsing.evaluate import found_centres, measured, near_of
 from tenfold.papers.icnn_face_parsing.faces import Faces, batches_of, read_faces, whole_faces
 from tenfold.papers.icnn_face_parsing.method import channel_softmax_loss, mirrored, standardised
 from tenfold.papers.icnn_face_parsing.pipeline import BATCH, FACE, PARTS, merged, or_usual, part_centres, usual_places
@@ -31,6 +31,7 @@ from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Loss
 from tenfold.weights import Tensors, below, load_weights
 
 
@@ -142,10 +143,10 @@ class Joint(nn.Module):
         return theta, found
 
 
-def localising(usual: Tensor) -> Callable[..., Tensor]:
+def localising(usual: Tensor) -> Loss:
     """How far transformations are from those of the true centres: smooth L1."""
 
-    def loss(model: nn.Module, batch: Any, _epoch: int = 0) -> Tensor:
+    def loss(model: nn.Module, batch: Any) -> Tensor:
         assert isinstance(model, Joint)
         pixels, labels = batch
         wanted = model.transformations(or_usual(part_centres(labels, "mean"), usual.to(labels.device)))
@@ -154,10 +155,10 @@ def localising(usual: Tensor) -> Callable[..., Tensor]:
     return loss
 
 
-def labelling() -> Callable[..., dict[str, Tensor]]:
+def labelling() -> Loss:
     """Cross-entropy of the labels in each part's crop, added up over the six parts."""
 
-    def loss(model: nn.Module, batch: Any, _epoch: int = 0) -> dict[str, Tensor]:
+    def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         pixels, labels = batch
         theta, found = model(pixels)
         of_parts = []
@@ -187,7 +188,7 @@ def parsed(net: Joint, faces: Faces, cfg: Cfg, compute: Compute) -> dict[str, An
                 centres_of(theta[:, number], net.size) + (0.5 if net.sides[part.net] % 2 == 0 else 0.0)
                 for number, part in enumerate(PARTS)
             ], 1).cpu())  # fmt: skip
-    near = found_centres(torch.cat(centres).double(), true_centres(faces.labels, "mean"), cfg["near"])
+    near = found_centres(torch.cat(centres).double(), true_centres(faces.labels, "mean"), near_of(cfg))
     return {"two_stage": measured(faces, torch.cat(labels)), "centres": near}
 
 

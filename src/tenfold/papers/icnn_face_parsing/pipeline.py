@@ -6,6 +6,7 @@ that is skin, hair and all else. A point (y, x) is given in pixels, the first on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,8 +76,19 @@ def one_hot(labels: Tensor) -> Tensor:
 
 def harden(maps: Tensor) -> Tensor:
     """Soft maps (N, 9, H, W) in [0, 1] as labels, uint8: the part that covers most, if it covers more than `VISIBLE`."""
+    most, label, _ = foremost(maps)
+    return torch.where(most > VISIBLE, label, BACKGROUND)
+
+
+def foremost(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of maps (N, 9, H, W): the largest of the parts', whose it is (uint8), and the background's, (N, H, W) each."""
     most, label = maps[:, :BACKGROUND].max(1)
-    return torch.where(most > VISIBLE, label, BACKGROUND).to(torch.uint8)
+    return most, label.to(torch.uint8), maps[:, BACKGROUND]
+
+
+def lean(most: Tensor, label: Tensor, background: Tensor, leaning: float) -> Tensor:
+    """Labels, the background's probability multiplied by exp(leaning)."""
+    return torch.where(most >= background * math.exp(leaning), label, BACKGROUND)
 
 
 # Centres ---------------------------------------------------------------------------------------------------------
@@ -227,10 +239,16 @@ class Parser:
         """Probabilities of the labels in the reduced faces: (N, H, H, 3) uint8 -> (N, 9, side, side)."""
         return self.labelled(FACE, reduced(images, self.side))
 
-    def enlarged(self, probabilities: Tensor, side: int) -> Tensor:
-        """Labels of the whole face by the first stage alone, its probabilities enlarged: (N, side, side) uint8."""
+    def enlarged(self, probabilities: Tensor, side: int, leaning: float = 0.0) -> Tensor:
+        """Labels of the whole face by the first stage alone, its probabilities enlarged: (N, side, side) uint8.
+
+        Args:
+            probabilities: (N, 9, S, S).
+            side: of the faces.
+            leaning: how much larger the background's logit is taken.
+        """
         large = F.interpolate(probabilities, size=(side, side), mode="bilinear", align_corners=False)
-        return large.argmax(1).to(torch.uint8)
+        return lean(*foremost(large), leaning)
 
     def locate(self, probabilities: Tensor, side: int, how: str = "") -> Tensor:
         """The centres of the parts in the original, (N, 6, 2), not a number for those that are not found."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,13 +12,14 @@ from tenfold.data.faces import BACKGROUND
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.measure.accuracy import in_eval_mode
 from tenfold.papers.icnn_face_parsing.faces import Views, batches_of, maker, read_faces, views_of
-from tenfold.papers.icnn_face_parsing.method import LOSSES, InterlinkedCNN, standardised, widths_without_links
+from tenfold.papers.icnn_face_parsing.method import LOSSES, SPREAD, InterlinkedCNN, standardised, widths_without_links
 from tenfold.papers.icnn_face_parsing.pipeline import BATCH, FOREGROUND
 from tenfold.progress import Progress
 from tenfold.stages.seeds import Files, Outcome, per_seed
 from tenfold.training.compute import Compute, start
 from tenfold.training.loop import fit
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Loss
 from tenfold.weights import under
 
 STILL = {"rotation": 0, "scale": 0, "shift": 0}
@@ -84,7 +85,7 @@ def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, 
 
 def net_of(cfg: Cfg, net: str) -> InterlinkedCNN:
     """A fresh net: ``widths`` as the interlinked one has them, ``form``: ``kernel``, ``linked``, ``calibrated``."""
-    return InterlinkedCNN(FOREGROUND[net], widths_of(cfg, net), **cfg["form"], spread=cfg["spread"])
+    return InterlinkedCNN(FOREGROUND[net], widths_of(cfg, net), **cfg["form"], spread=cfg.get("spread", SPREAD))
 
 
 def widths_of(cfg: Cfg, net: str) -> list[int]:
@@ -103,10 +104,10 @@ def shares_of(views: Views) -> Tensor:
     return counts / counts.sum()
 
 
-def labelling(softmax: str) -> Callable[..., dict[str, Tensor]]:
+def labelling(softmax: str) -> Loss:
     """The mean over pixels of minus the log-likelihood, with the share of pixels that are labelled right."""
 
-    def loss(model: nn.Module, batch: Any, _epoch: int = 0) -> dict[str, Tensor]:
+    def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         pixels, labels = batch
         logits = model(standardised(pixels)).float()
         right = (logits.detach().argmax(1) == labels).float().mean()
