@@ -15,8 +15,8 @@ POOLED = "F from pixel counts pooled over all test faces; those of left and righ
 READINGS = "Overall: counts of eyes, brows, nose and mouth are added. Binary: all parts are one label."
 MEAN = "Mean: of F over the seven columns of Table 1. Sides alike: left and right are one label."
 FOLLOW_UP = (
-    "The follow-up has larger nets, on Helen; its code has the binary reading and the mean, and does not say of which its "
-    "numbers are."
+    "The follow-up has larger nets, on Helen; its code has the binary reading and the mean, and does not say which of "
+    "them its numbers are."
 )
 
 
@@ -40,7 +40,7 @@ def table_parts(cfg: Cfg, arms: Arms, shown: Face) -> Table:
                 cells[name].seeds if name in cells else {},
                 None if "way" in published else "-",
                 files=arm.files if name in cells else (),
-                published=Published(published.get(name), published["source"]),
+                published=Published(published.get(name), published["source"]) if "source" in published else None,
             )
             for name in COLUMNS
         }))  # fmt: skip
