@@ -78,8 +78,9 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
             "params": Cell(exact=arm.facts.get("params"), files=arm.files),
         }
         rows.append(Row((title, net), cells))
+    same = {name: Cell(exact="-") for name in ("one_stage", "near", "params")}
     for way in ("true_crops", "other_centre"):
-        cells = {
+        cells = same | {
             "overall": Cell(ours.f(way, "overall"), files=ours.files),
             "difference": Cell(minus(ours.f(way, "overall"), ours.f("two_stage", "overall")), files=ours.files),
             "thin": Cell(ours.f(way, "thin"), files=ours.files),
