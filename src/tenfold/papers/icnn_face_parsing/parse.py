@@ -128,7 +128,7 @@ def recorded_weights() -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name if __spec__ else __name__}", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tenfold.papers.icnn_face_parsing.parse", description=__doc__)
     parser.add_argument("image", type=Path, help="a picture of one face")
     parser.add_argument("--weights", type=Path, help="a trained parser; that on record without it")
     parser.add_argument("--out", type=Path, default=Path(), help="the folder that is written to; this one without it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
+from tenfold.papers.icnn_face_parsing.evaluate import best_leaning, leaning_labels
 from tenfold.papers.icnn_face_parsing.faces import read_faces
 from tenfold.papers.icnn_face_parsing.keep import read_parser
 from tenfold.papers.icnn_face_parsing.pipeline import PARTS, or_usual, reduced
@@ -24,7 +25,8 @@ def show(cfg: Cfg, job: Job, *, data: Input, parser: Input, shown: Output) -> No
             ``found`` there (n, S, S); ``one_stage`` and ``two_stages`` (n, H, H), all uint8; ``centres`` of the crops
             (n, 6, 2) in pixels; and of the ``crops`` the part and the side.
     """
-    faces = read_faces(cfg["faces"], data).test[: cfg["show"]]
+    splits = read_faces(cfg["faces"], data)
+    faces = splits.test[: cfg["show"]]
     nets, _, name = read_parser(parser)
     side = faces.images.shape[1]
     with torch.no_grad():
@@ -35,7 +37,7 @@ def show(cfg: Cfg, job: Job, *, data: Input, parser: Input, shown: Output) -> No
             "labels": faces.labels,
             "reduced": reduced(faces.images, nets.side),
             "found": probabilities.argmax(1).to(torch.uint8),
-            "one_stage": nets.enlarged(probabilities, side),
+            "one_stage": leaning_labels(nets, probabilities, faces, best_leaning(nets, splits.val)),
             "two_stages": nets.second_stage(faces.images, centres),
             "centres": centres.float(),
         }
