@@ -36,7 +36,6 @@ CFG: dict[str, Any] = {
     "sides": {"face": 16, "brows": 8, "eyes": 8, "nose": 8, "mouth": 16},
     "widths": [2, 2, 2, 2],
     "form": {"kernel": 5, "linked": True, "calibrated": True},
-    "spread": 0.5,
     "centre": "mean",
     "show": 2,
 }

@@ -56,7 +56,10 @@ def made(tmp_path: Path) -> dict[str, Any]:
             for seed in SEEDS
         ]
         paths.append(tmp_path / f"{arm}.json")
-        write_json(paths[-1], {"arm": arm, "device": "cpu", "precision": "bf16", "params": 655_009, "rows": rows})
+        write_json(
+            paths[-1],
+            {"arm": arm, "data": "faces", "device": "cpu", "precision": "bf16", "params": 655_009, "rows": rows},
+        )
         of.append({"data": "faces", "net": "half", "arm": arm})
     nets = [
         {"title": "first stage", "foreground": 8, "kernel": 9, "side": 64},

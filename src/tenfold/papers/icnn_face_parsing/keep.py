@@ -26,7 +26,7 @@ def keep(cfg: Cfg, job: Job, *, data: Input, weights: Inputs, parser: Output) ->
     """Writes the nets of both stages of one seed, in half precision.
 
     Args:
-        cfg: ``seed``; ``faces``, ``sides``, ``widths``, ``form``, ``spread`` as ``train`` has them; ``centre``.
+        cfg: ``seed``; ``faces``, ``sides``, ``widths``, ``form`` as ``train`` has them; ``centre``.
         job: what surrounds the run.
         data: the prepared faces.
         weights: what ``train`` wrote of both stages.
@@ -34,7 +34,7 @@ def keep(cfg: Cfg, job: Job, *, data: Input, weights: Inputs, parser: Output) ->
     """
     faces = read_faces(cfg["faces"], data)
     nets = {name: t for path in weights for name, t in below(f"seed{cfg['seed']}", load_weights(path)).items()}
-    facts = {key: cfg[key] for key in ("sides", "widths", "form", "spread", "centre")}
+    facts = {key: cfg[key] for key in ("sides", "widths", "form", "centre")}
     kept = {name: tensor.half() for name, tensor in nets.items()} | {USUAL: usual_places(faces.train.labels)}
     save_weights(parser, kept, {**facts, "data": faces.name, "side": faces.train.images.shape[1]})
     job.say(f"{sum(tensor.numel() for tensor in nets.values())} weights of seed {cfg['seed']}")

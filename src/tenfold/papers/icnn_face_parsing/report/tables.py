@@ -6,7 +6,7 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.papers.icnn_face_parsing.report.results import COLUMNS, WAYS, Arm, Arms, main_arm, read_arms
+from tenfold.papers.icnn_face_parsing.report.results import COLUMNS, MAIN, WAYS, Arm, Arms, main_arm, read_arms
 from tenfold.report.arms import face_of, minus
 from tenfold.report.face import Face
 from tenfold.report.tables import Cell, Column, Published, Row, Table, Tables, untrained, write_metrics, write_tables
@@ -55,7 +55,7 @@ def table_stages(cfg: Cfg, arms: Arms, shown: Face) -> Table:
     parts = {**readings, "brows": "brows", "eyes": "eyes", **pairs}
     rows = []
     for published in cfg["published"]["stages"]:
-        arm = next((arm for (_, name), arm in arms.items() if name == published["arm"]), None)
+        arm = arms.get((main_arm(arms).net, published["arm"]))
         cells = {} if arm is None else f_cells(arm, published["way"], parts)
         cells["follow_up"] = Cell(exact="-", published=Published(published["overall"], published["source"]))
         rows.append(Row((published["method"],), cells))
@@ -65,30 +65,30 @@ def table_stages(cfg: Cfg, arms: Arms, shown: Face) -> Table:
 
 
 def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
-    """Each arm against the paper's own, by two stages; and what its first stage alone does."""
-    ours, rows = main_arm(arms), []
+    """Each arm against the paper's own on the same faces, by two stages; and what its first stage alone does."""
+    rows = []
     for (net, name), arm in arms.items():
-        title = cfg["titles"].get(name, name)
         cells = {
             "overall": Cell(arm.f("two_stage", "overall"), files=arm.files),
-            "difference": difference(arm, ours),
+            "difference": Cell(exact="-") if name == MAIN else difference(arm, "two_stage", arms[net, MAIN]),
             "thin": Cell(arm.f("two_stage", "thin"), files=arm.files),
             "one_stage": Cell(arm.f("one_stage", "overall"), files=arm.files),
             "near": Cell(arm.near, files=arm.files),
             "params": Cell(exact=arm.facts.get("params"), files=arm.files),
         }
-        rows.append(Row((title, net), cells))
+        rows.append(Row((cfg["titles"].get(name, name), net, arm.facts["data"]), cells))
+    ours = main_arm(arms)
     same = {name: Cell(exact="-") for name in ("one_stage", "near", "params")}
     for way in ("true_crops", "other_centre"):
         cells = same | {
             "overall": Cell(ours.f(way, "overall"), files=ours.files),
-            "difference": Cell(minus(ours.f(way, "overall"), ours.f("two_stage", "overall")), files=ours.files),
+            "difference": difference(ours, way, ours),
             "thin": Cell(ours.f(way, "thin"), files=ours.files),
         }
-        rows.append(Row((WAYS[way], ours.net), cells))
+        rows.append(Row((f"{cfg['titles'].get(MAIN, MAIN)}: {WAYS[way]}", ours.net, ours.facts["data"]), cells))
     columns = [
         Column("overall", "F overall, two stages", ".3f"),
-        Column("difference", "difference from the paper's", "+.3f", interval=True),
+        Column("difference", "less the paper's", "+.3f", interval=True),
         Column("thin", "F of brows and lips", ".3f"),
         Column("one_stage", "F overall, first stage alone", ".3f"),
         Column("near", "centres found [%]", ".1f"),
@@ -96,15 +96,14 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
     ]
     found = f"A centre is found where the first stage puts it within {cfg['near']:g} pixels."
     notes = (POOLED, found, "Other centres: the median of a part's pixels where the method has their mean.")
-    return Table("What the parts of the method do", shown, ("arm", "nets"), columns, rows, notes)
+    return Table("What the parts of the method do", shown, ("arm", "nets", "faces"), columns, rows, notes)
 
 
-def difference(arm: Arm, ours: Arm) -> Cell:
-    """An arm's overall F less that of the paper's own, paired by seed."""
-    if arm is ours:
-        return Cell(exact="-")
-    values, others = arm.f("two_stage", "overall"), ours.f("two_stage", "overall")
-    return Cell(minus(values, others) if values.keys() <= others.keys() else {}, files=[*arm.files, *ours.files])
+def difference(arm: Arm, way: str, ours: Arm) -> Cell:
+    """An arm's overall F in some way less that of the paper's own by two stages, paired by seed."""
+    values, others = arm.f(way, "overall"), ours.f("two_stage", "overall")
+    files = list(dict.fromkeys([*arm.files, *ours.files]))
+    return Cell(minus(values, others) if values.keys() <= others.keys() else {}, files=files)
 
 
 def table_costs(cfg: Cfg, costs: list[dict[str, Any]], file: str) -> Table:
