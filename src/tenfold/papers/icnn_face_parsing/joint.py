@@ -76,7 +76,7 @@ def joint(
             recipe = Recipe.from_cfg(cfg["joint"][name])
             batches = batches_of(views, cfg["augment"], recipe.batch_size, seed, compute.device)
             fitted = fit(net, batches, loss, recipe, compute, progress, title=f"seed {seed}, {name}")
-            outcome.add_course(fitted, fit=name)
+            outcome.add_course(fitted, what=name)
         outcome.rows.append(parsed(net, faces.test, cfg, compute))
         outcome.weights |= net.state_dict()
         return outcome

@@ -94,7 +94,7 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
         Column("near", "centres found [%]", ".1f"),
         Column("params", "parameters", ",d"),
     ]
-    found = f"A centre is found where the first stage puts it within {cfg['near']:g} pixels."
+    found = f"A centre is found where the first stage puts it within {cfg['near']:g} pixels of the reduced face."
     notes = (POOLED, found, "Other centres: the median of a part's pixels where the method has their mean.")
     return Table("What the parts of the method do", shown, ("arm", "nets", "faces"), columns, rows, notes)
 
