@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tenfold.launcher import Cfg
+from tenfold.papers.icnn_face_parsing.grid import MAIN
 from tenfold.report.arms import Arm as AnyArm
 from tenfold.report.arms import BySeed
 from tenfold.report.arms import read_arms as read_metrics
@@ -22,7 +23,6 @@ WAYS = {
     "true_crops": "two stages, true crops",
     "other_centre": "two stages, other centres",
 }
-MAIN = "icnn"  # the arm as the paper has it
 
 
 class Arm(AnyArm):

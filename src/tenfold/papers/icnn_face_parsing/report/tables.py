@@ -6,7 +6,8 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.papers.icnn_face_parsing.report.results import COLUMNS, MAIN, WAYS, Arm, Arms, main_arm, read_arms
+from tenfold.papers.icnn_face_parsing.grid import MAIN
+from tenfold.papers.icnn_face_parsing.report.results import COLUMNS, WAYS, Arm, Arms, main_arm, read_arms
 from tenfold.report.arms import face_of, minus
 from tenfold.report.face import Face
 from tenfold.report.tables import Cell, Column, Published, Row, Table, Tables, untrained, write_metrics, write_tables
@@ -94,7 +95,7 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
         Column("near", "centres found [%]", ".1f"),
         Column("params", "parameters", ",d"),
     ]
-    found = f"A centre is found where the first stage puts it within {cfg['near']:g} pixels of the reduced face."
+    found = f"A centre is found where the first stage puts it within {cfg['near']:g} of its own pixels."
     notes = (POOLED, found, "Other centres: the median of a part's pixels where the method has their mean.")
     return Table("What the parts of the method do", shown, ("arm", "nets", "faces"), columns, rows, notes)
 

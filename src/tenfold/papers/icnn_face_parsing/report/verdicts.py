@@ -6,7 +6,8 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
-from tenfold.papers.icnn_face_parsing.report.results import MAIN, Arm, Arms, main_arm, read_arms
+from tenfold.papers.icnn_face_parsing.grid import MAIN
+from tenfold.papers.icnn_face_parsing.report.results import Arm, Arms, main_arm, read_arms
 from tenfold.report.arms import BySeed, face_of, minus
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
