@@ -89,7 +89,7 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
         rows.append(Row((f"{cfg['titles'].get(MAIN, MAIN)}: {WAYS[way]}", ours.net, ours.facts["data"]), cells))
     columns = [
         Column("overall", "F overall, two stages", ".3f"),
-        Column("difference", "less the paper's", "+.3f", interval=True),
+        Column("difference", "less iCNN's", "+.3f", interval=True),
         Column("thin", "F of brows and lips", ".3f"),
         Column("one_stage", "F overall, first stage alone", ".3f"),
         Column("near", "centres found [%]", ".1f"),
