@@ -38,16 +38,17 @@ def evaluate(cfg: Cfg, job: Job, *, data: Input, weights: Inputs, trained: Input
     """F of all parts, by one stage and by two, and how well the first stage finds them.
 
     Args:
-        cfg: what `tenfold.papers.icnn_face_parsing.train.train` has of the arm, and ``centre``; ``near``: how far a centre
-            may be from the true one, in pixels of the reduced face.
+        cfg: what `tenfold.papers.icnn_face_parsing.train.train` has of the arm, and ``centre``; ``near``: how far a
+            centre may be from the true one, in pixels of the reduced face.
         job: what surrounds the run.
         data: the prepared faces.
         weights: of the first stage's net, and where there are two stages of the second's.
         trained: their metrics, in the same order.
-        metrics: a row for each seed: ``one_stage``, and with two stages ``two_stage`` (predicted centres), ``true_crops``
-            (true ones) and ``other_centre`` (by the median where the arm has the mean), each as `measured` gives it;
-            ``centres`` as `found_centres` does; ``nets``: what training noted of each; ``moved``: by how many points of F the
-            last tenth of its training moved the first stage on validation views; ``leaning``, see `best_leaning`.
+        metrics: a row for each seed: ``one_stage``, and with two stages ``two_stage`` (predicted centres),
+            ``true_crops`` (true ones) and ``other_centre`` (by the median where the arm has the mean), each as
+            `measured` gives it; ``centres`` as `found_centres` does; ``nets``: what training noted of each; ``moved``:
+            by how many points of F the last tenth of its training moved the first stage on validation views;
+            ``leaning``, see `best_leaning`.
     """
     compute = start(cfg["compute"], job)
     faces = read_faces(cfg["faces"], data)

@@ -13,9 +13,9 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
+from tenfold.data.faces import BACKGROUND
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg
-from tenfold.data.faces import BACKGROUND
 from tenfold.papers.icnn_face_parsing.method import mirrored
 from tenfold.papers.icnn_face_parsing.pipeline import BATCH, FACE, PARTS, box_centres, one_hot, reduced, reduced_labels
 from tenfold.training.batches import Batches, Drawn
@@ -63,7 +63,9 @@ def read_faces(settings: Cfg, path: Path) -> Splits:
     for split, faces in splits.items():
         wanted, side = settings[split], settings["side"]
         if wanted is not None and wanted > len(faces):
-            raise UserError(f"faces.{split} is {wanted}, but {name} has {len(faces)} (config/papers/icnn-face-parsing.yaml)")
+            raise UserError(
+                f"faces.{split} is {wanted}, but {name} has {len(faces)} (config/papers/icnn-face-parsing.yaml)"
+            )
         if side > faces.images.shape[1]:
             raise UserError(
                 f"faces.side is {side}, but those of {name} have {faces.images.shape[1]} pixels "
@@ -147,7 +149,7 @@ def part_crops(faces: Faces, net: str, side: int) -> Views:
     found = [torch.cat(parts) for parts in zip(*views, strict=True)]
     if not len(found[0]):
         raise UserError(f"no face has a part that '{net}' labels")
-    return Views(faces.images, faces.labels, *found, side)
+    return Views(faces.images, faces.labels, *found, side)  # type: ignore[call-arg, arg-type]
 
 
 def views_of(faces: Faces, net: str, sides: Mapping[str, int]) -> Views:

@@ -1,6 +1,7 @@
 """What runs for iCNN face parsing at each edition, and what each job's result depends on.
 
-*Nets* are all nets that see the same faces: ``thin``, and where an edition has them ``thick``, whose parts are not thin.
+*Nets* are all nets that see the same faces: ``thin``, and where an edition has them ``thick``, whose parts are not
+thin.
 An *arm* is a way to build or to train them:
 
 - ``icnn``: the paper's.
@@ -8,8 +9,8 @@ An *arm* is a way to build or to train them:
 - ``kernel-5``: the first and the last layer with kernels of 5 x 5 instead of 9 x 9.
 - ``uncalibrated``: without the maps that tell the copies of an enlarged pixel apart.
 - ``width-softmax``: the loss as the published code computes it.
-- ``joint``: the follow-up's, all nets trained on as one through a spatial transformer; ``fixed``: with as many steps, but
-  the second stage's nets alone.
+- ``joint``: the follow-up's, all nets trained on as one through a spatial transformer; ``fixed``: with as many steps,
+  but the second stage's nets alone.
 """
 
 from __future__ import annotations
@@ -101,7 +102,10 @@ def _first(edition: Edition) -> str:
 def measured(edition: Edition) -> list[tuple[Cfg, str]]:
     """The metrics of all arms: what each file is of, and its path."""
     return [
-        ({"data": _dataset(edition, nets), "net": nets, "arm": arm}, f"{edition.runs}/metrics/{nets}/{arm}/{seeds}.json")
+        (
+            {"data": _dataset(edition, nets), "net": nets, "arm": arm},
+            f"{edition.runs}/metrics/{nets}/{arm}/{seeds}.json",
+        )
         for nets, of in edition.settings["nets"].items()
         for arm in (*of["two_stages"], *of.get("one_stage", []), *of.get("joint", []))
         for seeds in edition.seed_groups

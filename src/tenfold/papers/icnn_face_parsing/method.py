@@ -97,7 +97,7 @@ class InterlinkedCNN(nn.Module):
         """All rows at once: what they and their neighbours found, and a convolution."""
         shown = [self.exchanged(rows, row) for row in range(len(rows))] if self.linked else rows
         layers = self.interlinked[layer]
-        return [torch.tanh(conv(maps)) for conv, maps in zip(layers, shown, strict=True)]  # type: ignore[arg-type]
+        return [torch.tanh(conv(maps)) for conv, maps in zip(layers, shown, strict=True)]  # type: ignore[call-overload]
 
     def exchanged(self, rows: Rows, row: int) -> Tensor:
         """The maps of a row, the finer row's reduced, the coarser row's enlarged."""
@@ -184,4 +184,4 @@ def widths_without_links(foreground: int, widths: Sequence[int], kernel: int = K
     """
     wanted = parameters_of(foreground, widths, kernel)
     tried = {tuple(round(width * percent / 100) for width in widths) for percent in range(100, 201)}
-    return list(min(sorted(tried), key=lambda own: abs(parameters_of(foreground, own, kernel, linked=False) - wanted)))
+    return list(min(sorted(tried), key=lambda own: abs(parameters_of(foreground, own, kernel, linked=False) - wanted)))  # type: ignore[arg-type]

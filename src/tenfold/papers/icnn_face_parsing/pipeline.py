@@ -75,7 +75,7 @@ def one_hot(labels: Tensor) -> Tensor:
 
 
 def harden(maps: Tensor) -> Tensor:
-    """Soft maps (N, 9, H, W) in [0, 1] as labels, uint8: the part that covers most, if it covers more than `VISIBLE`."""
+    """Soft maps (N, 9, H, W) in [0, 1] as labels, uint8: the part that covers most, if it is more than `VISIBLE`."""
     most, label, _ = foremost(maps)
     return torch.where(most > VISIBLE, label, BACKGROUND)
 

@@ -31,8 +31,8 @@ def train(cfg: Cfg, job: Job, *, data: Input, weights: Output, metrics: Output, 
 
     Args:
         cfg: ``faces`` as `tenfold.papers.icnn_face_parsing.faces.read_faces` wants them; ``nets``, and of each its
-            ``recipes`` and ``sides``; ``widths``, ``form`` and ``spread`` as `net_of` wants them; ``augment``; ``softmax``;
-            ``begin_with_shares``.
+            ``recipes`` and ``sides``; ``widths``, ``form`` and ``spread`` as `net_of` wants them; ``augment``;
+            ``softmax``; ``begin_with_shares``.
         job: what surrounds the run.
         data: the prepared faces.
         weights: ``seed0/<net>/<weight>``.
@@ -101,7 +101,7 @@ def shares_of(views: Views) -> Tensor:
         make(some, torch.zeros(len(some), 4))[1].flatten().bincount(minlength=foreground + 1)
         for some in torch.arange(len(views.face)).split(BATCH)
     )
-    return counts / counts.sum()
+    return counts / counts.sum()  # type: ignore[union-attr]
 
 
 def labelling(softmax: str) -> Loss:

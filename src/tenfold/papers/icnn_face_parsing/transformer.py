@@ -6,11 +6,14 @@ sampled there, so that its loss reaches the first stage. Only scale and shift of
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.papers.icnn_face_parsing.pipeline import BACKGROUND, PARTS
+from tenfold.data.faces import BACKGROUND
+from tenfold.papers.icnn_face_parsing.pipeline import PARTS
 
 STRIDES = 4  # layers of the localisation net, each of which halves its maps
 CHANNELS = 16
@@ -31,7 +34,7 @@ class Localisation(nn.Module):
         super().__init__()
         widths = [BACKGROUND + 1] + [CHANNELS] * STRIDES
         self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(before, after, 3, stride=2, padding=1) for before, after in itertools.pairwise(widths)
         )
         self.theta = nn.Linear(CHANNELS * (side // 2**STRIDES) ** 2, 6 * len(PARTS))
         nn.init.zeros_(self.theta.weight)
