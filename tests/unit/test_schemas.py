@@ -73,6 +73,14 @@ PLACES: dict[str, dict[str, str]] = {
         "arm_recipes": "arm_recipes",
         "nets": "name",
         "learned/hgd-a/recipe": "recipe_change",
+    "icnn-face-parsing": {
+        **EVERYWHERE,
+        "recipe": "recipe",
+        "arm_recipes": "arm_recipes",
+        "net_recipes/brows": "recipe_change",
+        "joint/localise": "recipe_change",
+        "nets": "name",
+        "nets/thin/data": "data",
     },
     "melody": {**EVERYWHERE, "variants/3L/data": "data"},
     "pruning-from-scratch": {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from tenfold.data import celebamask, faces, helen
+from tenfold.data import faces
 from tenfold.data.faces import PARTS, Tensors
 from tenfold.errors import UserError
 from tenfold.fetch import folder_of
@@ -41,8 +41,12 @@ def prepare(cfg: Cfg, job: Job, *, dataset: Output) -> None:
             job.say(f"drawing {name}")
             tensors = faces.generate(settings)
         case "celebamask":
+            from tenfold.data import celebamask  # only here, with the package that decodes pictures
+
             tensors = celebamask.read(folder_of(entry_of(name), celebamask.HOLDS), settings, job)
         case _:
+            from tenfold.data import helen
+
             tensors = helen.read(folder_of(entry_of(name), helen.HOLDS), settings, job)
     write(dataset, name, tensors)
     made = sha256(dataset)
