@@ -208,6 +208,18 @@ def test_colours_tell_parts_apart_also_in_grey() -> None:
     assert overlaid(np.full((1, 2, 3), 101, dtype=np.uint8), labels).tolist() == [[[51, 130, 108], [101, 101, 101]]]
 
 
+def test_pictures_with_few_colours_leave_room_for_those_of_labels() -> None:
+    generator = np.random.default_rng(0)
+    pictures = [generator.integers(0, 256, (side, side, 3), dtype=np.uint8) for side in (32, 16)]
+    reduced = draw_faces.with_few_colours(pictures)
+    assert [picture.shape for picture in reduced] == [(32, 32, 3), (16, 16, 3)]
+    colours = np.concatenate([picture.reshape(-1, 3) for picture in reduced])
+    assert len(np.unique(colours, axis=0)) <= draw_faces.FEW_COLOURS
+    assert np.abs(reduced[0].astype(int) - pictures[0]).mean() < 32  # each near its own
+    plain = [np.full((4, 4, 3), 7, dtype=np.uint8), np.full((2, 2, 3), 200, dtype=np.uint8)]
+    assert all(np.array_equal(*pair) for pair in zip(draw_faces.with_few_colours(plain), plain, strict=True))
+
+
 def test_figures_are_drawn_of_what_was_shown(tmp_path: Path) -> None:
     parser, job = kept(tmp_path, nose=9.0), Job(resume=tmp_path / "resume")
     show(CFG, job, data=tmp_path / "faces.safetensors", parser=parser, shown=tmp_path / "shown.safetensors")

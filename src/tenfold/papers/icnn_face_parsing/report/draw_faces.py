@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors import safe_open
 
 from tenfold.data.faces import PARTS
@@ -17,6 +18,7 @@ from tenfold.papers.icnn_face_parsing.colours import Pixels, coloured, overlaid
 from tenfold.report.face import Data, Face
 from tenfold.report.figures import add_note, new_figure, save_figure
 
+FEW_COLOURS = 64  # of pictures in the figure of both stages
 MAPS = {"labels": "truth", "one_stage": "one stage", "two_stages": "two stages"}
 COLOURS_NOTE = (
     "Brows blue, eyes orange (the image's left side darker), nose green, lips pink and plum, inner mouth yellow"
@@ -50,8 +52,12 @@ def draw_stages(arrays: dict[str, NDArray[Any]], crops: list[tuple[str, int]], f
         f"{name}, {side}": cropped(overlaid(image, labels), centre, side)
         for (name, side), centre in zip(crops, arrays["centres"][0], strict=True)
     }
+    titles, pictures = [*above, *below], [*above.values(), *below.values()]
+    of_labels = range(2, 6)
+    seen = with_few_colours([picture for place, picture in enumerate(pictures) if place not in of_labels])
+    shown = [*seen[:2], *(pictures[place] for place in of_labels), *seen[2:]]
     figure, panels = new_figure("A face through both stages", face, rows=2, columns=6, size=(9.0, 4.0))
-    for axes, (title, picture) in zip(panels, [*above.items(), *below.items()], strict=True):
+    for axes, title, picture in zip(panels, titles, shown, strict=True):
         show_picture(axes, picture, title)
     add_note(figure, "Below: crops of the original around the centres that stage 1 gives, with the labels of stage 2")
     add_note(figure, COLOURS_NOTE)
@@ -88,6 +94,15 @@ def cropped(image: Pixels, centre: NDArray[Any], side: int) -> Pixels:
     top, left = np.rint(centre).astype(int) + side - side // 2
     crop: Pixels = padded[top : top + side, left : left + side]
     return crop
+
+
+def with_few_colours(pictures: list[Pixels]) -> list[Pixels]:
+    """The same pictures with few colours, so that those of label maps are kept in a figure's palette of 256."""
+    ends = np.cumsum([picture[..., 0].size for picture in pictures])[:-1]
+    whole = Image.fromarray(np.concatenate([picture.reshape(-1, 3) for picture in pictures])[None])
+    reduced = np.asarray(whole.quantize(FEW_COLOURS).convert("RGB"))[0]
+    parts = np.split(reduced, ends)
+    return [part.reshape(picture.shape) for part, picture in zip(parts, pictures, strict=True)]
 
 
 def pixels_of(maps: dict[str, Pixels]) -> pd.DataFrame:
