@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors import safe_open
 
-from tenfold.data.faces import PARTS
+from tenfold.data.faces import BACKGROUND, PARTS
 from tenfold.launcher import Cfg, Input, Job, Outputs, main, stage
-from tenfold.papers.icnn_face_parsing.colours import Pixels, coloured, overlaid
+from tenfold.papers.icnn_face_parsing.colours import Pixels, coloured
 from tenfold.report.face import Data, Face
 from tenfold.report.figures import add_note, new_figure, save_figure
 
-FEW_COLOURS = 64  # of pictures in the figure of both stages
+FEW_COLOURS = 128  # of pictures in the figure of both stages
 MAPS = {"labels": "truth", "one_stage": "one stage", "two_stages": "two stages"}
 COLOURS_NOTE = (
     "Brows blue, eyes orange (the image's left side darker), nose green, lips pink and plum, inner mouth yellow"
@@ -39,25 +39,23 @@ def draw_faces(cfg: Cfg, job: Job, *, shown: Input, stages: Outputs, faces: Outp
 
 def draw_stages(arrays: dict[str, NDArray[Any]], crops: list[tuple[str, int]], face: Face, paths: Outputs) -> None:
     """The pipeline: a face, reduced and labelled, then its crops, and these put together."""
-    image, labels = arrays["images"][0], arrays["two_stages"][0]
+    labels = arrays["two_stages"][0]
+    image, reduced = with_few_colours([arrays["images"][0], arrays["reduced"][0]])
+    painted = np.where((labels == BACKGROUND)[..., None], image, coloured(labels))
     above = {
         f"face, {len(image)} pixels": image,
-        f"reduced to {len(arrays['found'][0])}": arrays["reduced"][0],
+        f"reduced to {len(arrays['found'][0])}": reduced,
         "stage 1": coloured(arrays["found"][0]),
         "stage 1 enlarged": coloured(arrays["one_stage"][0]),
         "stage 2 put together": coloured(labels),
         "truth": coloured(arrays["labels"][0]),
     }
     below = {
-        f"{name}, {side}": cropped(overlaid(image, labels), centre, side)
+        f"{name}, {side}": cropped(painted, centre, side)
         for (name, side), centre in zip(crops, arrays["centres"][0], strict=True)
     }
-    titles, pictures = [*above, *below], [*above.values(), *below.values()]
-    of_labels = range(2, 6)
-    seen = with_few_colours([picture for place, picture in enumerate(pictures) if place not in of_labels])
-    shown = [*seen[:2], *(pictures[place] for place in of_labels), *seen[2:]]
     figure, panels = new_figure("A face through both stages", face, rows=2, columns=6, size=(9.0, 4.0))
-    for axes, title, picture in zip(panels, titles, shown, strict=True):
+    for axes, (title, picture) in zip(panels, [*above.items(), *below.items()], strict=True):
         show_picture(axes, picture, title)
     add_note(figure, "Below: crops of the original around the centres that stage 1 gives, with the labels of stage 2")
     add_note(figure, COLOURS_NOTE)
