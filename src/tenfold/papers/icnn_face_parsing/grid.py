@@ -223,7 +223,7 @@ tables = report
 
 def figures(edition: Edition, wildcards: Wildcards) -> Cfg:
     """Figures show no published numbers, for none was recovered."""
-    return {**showing(report(edition, wildcards)), "shown_claims": ["C3", "C4"]}
+    return {**showing(report(edition, wildcards)), "shown_claims": ["C4", "C4-thin", "C6"]}
 
 
 def costs(edition: Edition, _wildcards: Wildcards) -> Cfg:

@@ -77,7 +77,7 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
             "near": Cell(arm.near, files=arm.files),
             "params": Cell(exact=arm.facts.get("params"), files=arm.files),
         }
-        rows.append(Row((cfg["titles"].get(name, name), net, arm.facts["data"]), cells))
+        rows.append(Row((cfg["titles"].get(name, name), arm.facts["data"]), cells))
     ours = main_arm(arms)
     same = {name: Cell(exact="-") for name in ("one_stage", "near", "params")}
     for way in ("true_crops", "other_centre"):
@@ -86,18 +86,18 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
             "difference": difference(ours, way, ours),
             "thin": Cell(ours.f(way, "thin"), files=ours.files),
         }
-        rows.append(Row((f"{cfg['titles'].get(MAIN, MAIN)}: {WAYS[way]}", ours.net, ours.facts["data"]), cells))
+        rows.append(Row((f"{cfg['titles'].get(MAIN, MAIN)}: {WAYS[way]}", ours.facts["data"]), cells))
     columns = [
-        Column("overall", "F overall, two stages", ".3f"),
+        Column("overall", "overall F, two stages", ".3f"),
         Column("difference", "less iCNN's", "+.3f", interval=True),
         Column("thin", "F of brows and lips", ".3f"),
-        Column("one_stage", "F overall, first stage alone", ".3f"),
+        Column("one_stage", "overall F, first stage", ".3f"),
         Column("near", "centres found [%]", ".1f"),
         Column("params", "parameters", ",d"),
     ]
     found = f"A centre is found where the first stage puts it within {cfg['near']:g} of its own pixels."
     notes = (POOLED, found, "Other centres: the median of a part's pixels where the method has their mean.")
-    return Table("What the parts of the method do", shown, ("arm", "nets", "faces"), columns, rows, notes)
+    return Table("What the parts of the method do", shown, ("arm", "faces"), columns, rows, notes)
 
 
 def difference(arm: Arm, way: str, ours: Arm) -> Cell:
