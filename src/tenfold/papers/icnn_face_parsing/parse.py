@@ -1,6 +1,7 @@
 """Parses a picture of one face: writes its label map and the picture with its parts in colour.
 
-The face should fill most of the picture, as in what the nets were trained on.
+The face should fill most of the picture, as in what the nets were trained on. The weights on record are of drawn faces;
+snakemake runs/real/icnn-face-parsing/weights/parser.safetensors makes weights of photographs, for --weights.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def run(picture: Path, weights: Path, out: Path) -> list[str]:
             made.save(partial, "PNG")
     sizes = {name: int((labels == part).sum()) for part, name in enumerate(PARTS[:BACKGROUND])}
     found = ", ".join(f"{name} {pixels}" for name, pixels in sizes.items() if pixels)
-    return [f"pixels: {found}", f"written: {written[0]}, {written[1]}"]
+    return [f"pixels, by weights trained on {data}: {found}", f"written: {written[0]}, {written[1]}"]
 
 
 def read_picture(path: Path) -> Pixels:
