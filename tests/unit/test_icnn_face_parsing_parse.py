@@ -180,6 +180,21 @@ def test_other_weights_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "nowhere: no such file" in capsys.readouterr().err
 
 
+def test_without_weights_those_on_record_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(parse.config, "ROOT", tmp_path)
+    assert run(picture(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert "headline/parser.safetensors is not here: tenfold restore icnn-face-parsing --edition small brings" in said
+    assert said.count("\n") == 1
+    runs = tmp_path / "runs" / "small" / "icnn-face-parsing"
+    for folder in ("headline", "weights"):  # what was restored; what was trained here comes first
+        (runs / folder).mkdir(parents=True)
+        (runs / folder / "parser.safetensors").write_text("")
+        assert parse.recorded_weights() == runs / folder / "parser.safetensors"
+
+
 def test_a_file_where_the_folder_should_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "made").write_text("")
     assert run(picture(tmp_path), "--weights", kept(tmp_path, nose=9.0), "--out", tmp_path / "made") == 2
