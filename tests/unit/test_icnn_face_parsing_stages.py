@@ -190,7 +190,7 @@ def test_leaning_is_chosen_where_f_is_largest() -> None:
     object.__setattr__(parser, "first_stage", lambda images: probabilities)
     leaning = evaluate.best_leaning(parser, split)
     assert leaning > 0.4
-    assert torch.equal(evaluate.whole_labels(parser, probabilities, split, leaning), labels)
+    assert torch.equal(parser.enlarged(probabilities, 16, leaning), labels)
 
 
 # Training
@@ -255,7 +255,7 @@ def test_what_is_not_trained_stays_as_it_is(step: str) -> None:
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     net.freeze(localises=step != "fixed", labels=step != "localise")
     usual = pipeline.usual_places(split.labels) * 48
-    loss: Loss = joint.localising(usual) if step == "localise" else joint.labelling()
+    loss: Loss = joint.localising(usual) if step == "localise" else joint.labelling(CPU.device)
     optimiser = torch.optim.SGD([part for part in net.parameters() if part.requires_grad], 0.1)
     losses = loss(net, (split.images.permute(0, 3, 1, 2).float(), split.labels.long()))
     (losses["loss"] if isinstance(losses, dict) else losses).backward()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -88,46 +88,29 @@ def parser_of(cfg: Cfg, weights: Tensors, usual: Tensor, compute: Compute) -> Pa
 
 def parsed(parser: Parser, faces: Splits, cfg: Cfg, compute: Compute) -> dict[str, Any]:
     """What is measured of one seed."""
+    side, true = faces.test.images.shape[1], centres_of(faces.test.labels, parser.centre)
     with torch.no_grad(), compute.autocast():
         leaning = best_leaning(parser, faces.val)
-        found = FirstStage.of(parser, faces.test)
-        of_stages = {"one_stage": lambda: whole_labels(parser, found.probabilities, faces.test, leaning)}
+        probabilities = first_stage_of(parser, faces.test)
+        centres = parser.locate(probabilities, side)
+        found = {"one_stage": torch.cat([parser.enlarged(some, side, leaning) for some in probabilities.split(BATCH)])}
         if len(parser.nets) > 1:
-            true = centres_of(faces.test.labels, cfg["centre"])
-            other = FirstStage.of(replace(parser, centre=CENTRES[cfg["centre"]]), faces.test)
-            of_stages |= {
-                "two_stage": lambda: in_crops(parser, faces.test, found.centres),
-                "true_crops": lambda: in_crops(parser, faces.test, true),
-                "other_centre": lambda: in_crops(parser, faces.test, other.centres),
-            }
-        rows: dict[str, Any] = {name: measured(faces.test, labels()) for name, labels in of_stages.items()}
-    rows["centres"] = found_centres(found.centres, centres_of(faces.test.labels, cfg["centre"]), near_of(cfg))
-    return rows | {"leaning": leaning}
+            others = replace(parser, centre=CENTRES[parser.centre]).locate(probabilities, side)
+            ways = {"two_stage": centres, "true_crops": true, "other_centre": others}
+            found |= {way: in_crops(parser, faces.test, where) for way, where in ways.items()}
+    of_ways = {way: measured(faces.test, labels) for way, labels in found.items()}
+    return {**of_ways, "centres": found_centres(centres, true, near_of(cfg)), "leaning": leaning}
 
 
-@dataclass(frozen=True)
-class FirstStage:
-    """What the first stage says of some faces: probabilities (N, 9, S, S), and centres (N, 6, 2)."""
-
-    probabilities: Tensor
-    centres: Tensor
-
-    @classmethod
-    def of(cls, parser: Parser, faces: Faces) -> FirstStage:
-        """Face by face, in batches."""
-        found = torch.cat([parser.first_stage(some).cpu() for some in faces.images.split(BATCH)])
-        return cls(found, parser.locate(found, faces.images.shape[1]))
+def first_stage_of(parser: Parser, faces: Faces) -> Tensor:
+    """The first stage's probabilities, (N, 9, S, S)."""
+    return torch.cat([parser.first_stage(some).cpu() for some in faces.images.split(BATCH)])
 
 
 def in_crops(parser: Parser, faces: Faces, centres: Tensor) -> Tensor:
     """Labels by the second stage, (N, H, H)."""
     pairs = zip(faces.images.split(BATCH), centres.split(BATCH), strict=True)
     return torch.cat([parser.second_stage(images, some) for images, some in pairs])
-
-
-def whole_labels(parser: Parser, probabilities: Tensor, faces: Faces, leaning: float) -> Tensor:
-    """Labels by the first stage alone, (N, H, H)."""
-    return torch.cat([parser.enlarged(some, faces.images.shape[1], leaning) for some in probabilities.split(BATCH)])
 
 
 def best_leaning(parser: Parser, val: Faces) -> float:
@@ -137,8 +120,10 @@ def best_leaning(parser: Parser, val: Faces) -> float:
     it is, its labels would be too thick. The author's code, too, shifts the background of what its nets say.
     """
     side = val.images.shape[1]
-    found = FirstStage.of(parser, val).probabilities.split(BATCH)
-    large = [foremost(F.interpolate(some, size=(side, side), mode="bilinear")) for some in found]
+    large = [
+        foremost(F.interpolate(some, size=(side, side), mode="bilinear"))
+        for some in first_stage_of(parser, val).split(BATCH)
+    ]
     of_all = {
         leaning: measured(val, torch.cat([lean(*some, leaning) for some in large]))["overall"] or 0.0
         for leaning in LEANINGS

@@ -17,7 +17,16 @@ from tenfold.data.faces import BACKGROUND
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg
 from tenfold.papers.icnn_face_parsing.method import mirrored
-from tenfold.papers.icnn_face_parsing.pipeline import BATCH, FACE, PARTS, box_centres, one_hot, reduced, reduced_labels
+from tenfold.papers.icnn_face_parsing.pipeline import (
+    BATCH,
+    FACE,
+    PARTS,
+    Part,
+    box_centres,
+    one_hot,
+    reduced,
+    reduced_labels,
+)
 from tenfold.training.batches import Batches, Drawn
 
 
@@ -142,14 +151,19 @@ def part_crops(faces: Faces, net: str, side: int) -> Views:
         if part.net != net:
             continue
         there = (~boxes[:, number].isnan().any(1)).nonzero()[:, 0]
-        target = torch.full((BACKGROUND + 1,), len(part.labels))
-        target[list(part.labels)] = torch.arange(len(part.labels))
         views.append((there, boxes[there, number].float(), torch.full((len(there),), part.mirrored),
-                      target.expand(len(there), -1)))  # fmt: skip
+                      target_of(part).expand(len(there), -1)))  # fmt: skip
     found = [torch.cat(parts) for parts in zip(*views, strict=True)]
     if not len(found[0]):
         raise UserError(f"no face has a part that '{net}' labels")
     return Views(faces.images, faces.labels, *found, side)  # type: ignore[call-arg, arg-type]
+
+
+def target_of(part: Part) -> Tensor:
+    """From labels of the face to those of the part's net, whose background comes last: (9,)."""
+    target = torch.full((BACKGROUND + 1,), len(part.labels))
+    target[part.span] = torch.arange(len(part.labels))
+    return target
 
 
 def views_of(faces: Faces, net: str, sides: Mapping[str, int]) -> Views:

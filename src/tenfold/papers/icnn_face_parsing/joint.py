@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.data.faces import BACKGROUND
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.measure.accuracy import in_eval_mode
 from tenfold.papers.icnn_face_parsing.evaluate import centres_of as true_centres
 from tenfold.papers.icnn_face_parsing.evaluate import found_centres, measured, near_of
-from tenfold.papers.icnn_face_parsing.faces import Faces, batches_of, read_faces, whole_faces
+from tenfold.papers.icnn_face_parsing.faces import Faces, batches_of, read_faces, target_of, whole_faces
 from tenfold.papers.icnn_face_parsing.method import channel_softmax_loss, mirrored, standardised
 from tenfold.papers.icnn_face_parsing.pipeline import BATCH, FACE, PARTS, merged, or_usual, part_centres, usual_places
 from tenfold.papers.icnn_face_parsing.train import net_of
@@ -66,12 +65,13 @@ def joint(
     loaded: Tensors = {name: tensor for path in trained for name, tensor in load_weights(path).items()}
     usual = usual_places(faces.train.labels) * cfg["faces"]["side"]
     views = whole_faces(faces.train)
+    losses = {"localise": localising(usual.to(compute.device)), "go_on": labelling(compute.device)}
     progress = Progress(job)
 
     def one_seed(seed: int) -> Outcome:
         torch.manual_seed(seed)
         net, outcome = compute.place(Joint(cfg, below(f"seed{seed}", loaded), usual)), Outcome()
-        for name, loss in (("localise", localising(usual)), ("go_on", labelling())):
+        for name, loss in losses.items():
             net.freeze(localises=name == "localise" or cfg["is_joint"], labels=name == "go_on")
             recipe = Recipe.from_cfg(cfg["joint"][name])
             batches = batches_of(views, cfg["augment"], recipe.batch_size, seed, compute.device)
@@ -149,23 +149,22 @@ def localising(usual: Tensor) -> Loss:
     def loss(model: nn.Module, batch: Any) -> Tensor:
         assert isinstance(model, Joint)
         pixels, labels = batch
-        wanted = model.transformations(or_usual(part_centres(labels, "mean"), usual.to(labels.device)))
+        wanted = model.transformations(or_usual(part_centres(labels, "mean"), usual))
         return F.smooth_l1_loss(model.localise(pixels), wanted)
 
     return loss
 
 
-def labelling() -> Loss:
+def labelling(device: torch.device) -> Loss:
     """Cross-entropy of the labels in each part's crop, added up over the six parts."""
+    targets = [target_of(part).to(device) for part in PARTS]
 
     def loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
         pixels, labels = batch
         theta, found = model(pixels)
         of_parts = []
-        for number, (part, logits) in enumerate(zip(PARTS, found, strict=True)):
+        for number, (target, logits) in enumerate(zip(targets, found, strict=True)):
             seen = sample_labels(labels, theta[:, number].detach(), logits.shape[-1])
-            target = torch.full((BACKGROUND + 1,), len(part.labels), device=labels.device)
-            target[list(part.labels)] = torch.arange(len(part.labels), device=labels.device)
             of_parts.append(channel_softmax_loss(logits, target[seen]) / seen.numel())
         return {"loss": torch.stack(of_parts).sum()}
 

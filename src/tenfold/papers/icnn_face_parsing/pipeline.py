@@ -37,6 +37,11 @@ class Part:
     net: str
     mirrored: bool = False
 
+    @property
+    def span(self) -> slice:
+        """Its labels, which follow one another."""
+        return slice(self.labels[0], self.labels[-1] + 1)
+
 
 PARTS = (
     Part("left brow", (0,), "brows"),
@@ -71,7 +76,7 @@ def reduced_labels(labels: Tensor, side: int) -> Tensor:
 
 def one_hot(labels: Tensor) -> Tensor:
     """(N, H, W) of 0 to 8 -> (N, 9, H, W), float32."""
-    return F.one_hot(labels.long(), BACKGROUND + 1).permute(0, 3, 1, 2).float()
+    return (labels[:, None] == torch.arange(BACKGROUND + 1, device=labels.device)[:, None, None]).float()
 
 
 def harden(maps: Tensor) -> Tensor:
@@ -122,7 +127,7 @@ def median_of(counts: Tensor) -> Tensor:
 def part_centres(labels: Tensor, how: str) -> Tensor:
     """The centre of each part: (N, H, W) -> (N, 6, 2). That of the mouth is the mean of its labels' centres."""
     of_labels = label_centres(labels, how)
-    return torch.stack([of_labels[:, part.labels].nanmean(1) for part in PARTS], 1)
+    return torch.stack([of_labels[:, part.span].nanmean(1) for part in PARTS], 1)
 
 
 def box_centres(labels: Tensor) -> Tensor:
@@ -130,7 +135,7 @@ def box_centres(labels: Tensor) -> Tensor:
     maps = one_hot(labels)
     found = []
     for part in PARTS:
-        covered = maps[:, part.labels].amax(1) > 0
+        covered = maps[:, part.span].amax(1) > 0
         for axis in (2, 1):
             there = covered.any(axis).double()
             first, last = there.argmax(1), there.shape[1] - 1 - there.flip(1).argmax(1)
@@ -250,10 +255,10 @@ class Parser:
         large = F.interpolate(probabilities, size=(side, side), mode="bilinear", align_corners=False)
         return lean(*foremost(large), leaning)
 
-    def locate(self, probabilities: Tensor, side: int, how: str = "") -> Tensor:
+    def locate(self, probabilities: Tensor, side: int) -> Tensor:
         """The centres of the parts in the original, (N, 6, 2), not a number for those that are not found."""
         scale = side / self.side
-        return (part_centres(probabilities.argmax(1), how or self.centre) + 0.5) * scale - 0.5
+        return (part_centres(probabilities.argmax(1), self.centre) + 0.5) * scale - 0.5
 
     def second_stage(self, images: Tensor, centres: Tensor) -> Tensor:
         """Labels of the whole face by crops around centres: (N, H, H, 3) uint8, (N, 6, 2) -> (N, H, H) uint8."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
-from tenfold.papers.icnn_face_parsing.evaluate import best_leaning, whole_labels
+from tenfold.papers.icnn_face_parsing.evaluate import best_leaning
 from tenfold.papers.icnn_face_parsing.faces import read_faces
 from tenfold.papers.icnn_face_parsing.keep import read_parser
 from tenfold.papers.icnn_face_parsing.pipeline import PARTS, or_usual, reduced
@@ -37,7 +37,7 @@ def show(cfg: Cfg, job: Job, *, data: Input, parser: Input, shown: Output) -> No
             "labels": faces.labels,
             "reduced": reduced(faces.images, nets.side),
             "found": probabilities.argmax(1).to(torch.uint8),
-            "one_stage": whole_labels(nets, probabilities, faces, best_leaning(nets, splits.val)),
+            "one_stage": nets.enlarged(probabilities, side, best_leaning(nets, splits.val)),
             "two_stages": nets.second_stage(faces.images, centres),
             "centres": centres.float(),
         }

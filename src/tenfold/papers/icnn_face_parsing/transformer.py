@@ -30,6 +30,8 @@ class Localisation(nn.Module):
         usual: the transformations of an average face, (6, 2, 3).
     """
 
+    free: Tensor  # 1 where a number of a transformation is free, else 0
+
     def __init__(self, side: int, usual: Tensor) -> None:
         super().__init__()
         widths = [BACKGROUND + 1] + [CHANNELS] * STRIDES
@@ -40,14 +42,15 @@ class Localisation(nn.Module):
         nn.init.zeros_(self.theta.weight)
         with torch.no_grad():
             self.theta.bias.copy_(usual.flatten())
+        self.register_buffer("free", torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]), persistent=False)
 
     def forward(self, probabilities: Tensor) -> Tensor:
         """Transformations, of which only scale and shift survive."""
         maps = probabilities
         for layer in self.layers:
             maps = torch.relu(layer(maps))
-        theta = self.theta(maps.flatten(1)).float().view(-1, len(PARTS), 2, 3)
-        return theta * theta.new_tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+        theta: Tensor = self.theta(maps.flatten(1)).float().view(-1, len(PARTS), 2, 3)
+        return theta * self.free
 
 
 def theta_of(centres: Tensor, side: int, size: int) -> Tensor:
