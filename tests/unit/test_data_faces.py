@@ -19,6 +19,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tenfold import registry
+from tenfold.books import data_remote
 from tenfold.data import celebamask, faces, helen
 from tenfold.data.faces import BACKGROUND, BROW, EYE, INNER_MOUTH, LOWER_LIP, NOSE, PARTS, UPPER_LIP
 from tenfold.data.prepare_faces import prepare
@@ -393,6 +394,13 @@ def test_absent_faces_say_what_to_get_and_where_to_put_it(
     monkeypatch.setenv("TENFOLD_MIRROR", str(tmp_path / "mirror"))
     with pytest.raises(UserError, match=rf"{name} is not here .*put it into data/raw/{name}/, or set TENFOLD_MIRROR"):
         prepare({"dataset": registry.cfg_of(name)}, job, dataset=tmp_path / "faces")
+
+
+def test_a_dataset_whose_checksum_nobody_knows_goes_into_no_remote() -> None:
+    """What comes back from a remote could not be checked."""
+    real = {entry.name for entry in data_remote._real_datasets()}
+    assert "celebamask-mini" in real
+    assert "helen" not in real
 
 
 def test_hard_labels_are_those_of_the_rule() -> None:
