@@ -79,7 +79,7 @@ def test_the_recipe_of_an_arm_is_told_at_the_edition_too() -> None:
         ("a+b", "sge: {}", "'a+b' cannot name"),
         ("hot", "", "variants/hot.yaml: settings by paper are wanted"),
         ("hot", "sge: 3", "variants/hot.yaml: settings by paper are wanted"),
-        ("hot", "segge: { recipe: { lr: 0.1 } }", "variants/hot.yaml: 'segge' is not a paper; allowed: melody, "),
+        ("hot", "segge: { recipe: { lr: 0.1 } }", "variants/hot.yaml: 'segge' is not a paper; allowed: "),
         ("hot", "rco: { seeds: [0] }", "variants/hot.yaml: has no settings of sge; it has some of: rco"),
         ("hot", "sge: { recipe: { lrr: 0.1 } }", "hot.yaml: sge at small: recipe: unknown key 'lrr'; allowed: batch_"),
         ("hot", "sge: { recipe: { lr: 1e-3 } }", "recipe.lr: '1e-3' is text to YAML, a number is needed; write 1.0e-3"),

@@ -99,17 +99,26 @@ def _first(edition: Edition) -> str:
     return str(next(iter(edition.settings["nets"])))
 
 
+def trained(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of the arms whose nets begin anew: what each file is of, and its path."""
+    return [of for of in measured(edition) if of[0]["arm"] not in JOINT]
+
+
 def measured(edition: Edition) -> list[tuple[Cfg, str]]:
-    """The metrics of all arms: what each file is of, and its path."""
+    """The metrics of all arms."""
     return [
         (
             {"data": _dataset(edition, nets), "net": nets, "arm": arm},
             f"{edition.runs}/metrics/{nets}/{arm}/{seeds}.json",
         )
         for nets, of in edition.settings["nets"].items()
-        for arm in (*of["two_stages"], *of.get("one_stage", []), *of.get("joint", []))
+        for arm in _arms(of)
         for seeds in edition.seed_groups
     ]
+
+
+def _arms(of: Cfg) -> list[str]:
+    return [*of["two_stages"], *of.get("one_stage", []), *of.get("joint", [])]
 
 
 def metrics(edition: Edition, _wildcards: Wildcards) -> list[str]:
@@ -234,11 +243,6 @@ def costs(edition: Edition, _wildcards: Wildcards) -> Cfg:
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
     editions = config.paper(edition.slug).editions.values()
-    known = [
-        (nets, arm)
-        for settings in editions
-        for nets, of in settings["nets"].items()
-        for arm in (*of["two_stages"], *of.get("one_stage", []), *of.get("joint", []))
-    ]
+    known = [(nets, arm) for settings in editions for nets, of in settings["nets"].items() for arm in _arms(of)]
     config.check_evidence(edition.slug, known)
     return {**report(edition, wildcards), **edition.judged}
