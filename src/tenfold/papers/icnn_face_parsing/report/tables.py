@@ -144,7 +144,7 @@ def tables(cfg: Cfg, job: Job, *, arms: Inputs, counted: Input, tables: Outputs,
     write_tables(TABLES, tables, cfg=cfg, arms=found, costs=read_json(counted), file=counted.as_posix(),
                  shown=face_of(cfg, found))  # fmt: skip
     write_metrics(metrics, {
-        f"{net}/{name}": {f"{way}.{part}": arm.f(way, part) for way in WAYS for part in (*COLUMNS, "thin")}
+        f"{net}/{name}": {f"{way}_{part}": arm.f(way, part) for way in WAYS for part in (*COLUMNS, "thin")}
         for (net, name), arm in found.items()
     })  # fmt: skip
     job.say(f"{len(found)} arms")
