@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from tenfold.config import EDITIONS
 from tenfold.nets.build import build
+from tenfold.papers.icnn_face_parsing import grid as icnn
+from tenfold.papers.icnn_face_parsing.train import net_of as icnn_net
 from tenfold.papers.rco.faces import BLOCK, HEIGHT, WIDTH
 from tenfold.papers.sge import nets as sge_nets
 from tenfold.papers.sge.grid import attention_of
@@ -49,6 +51,15 @@ def of_sknet(edition: Edition) -> Iterator[Case]:
             yield partial(build_net, options), side(sknet.of_net(edition, name).settings)
 
 
+def of_icnn_face_parsing(edition: Edition) -> Iterator[Case]:
+    """The nets of each arm of face parsing, on what each of them sees."""
+    settings = edition.settings
+    for arm in dict.fromkeys(of["arm"] for of, _ in icnn.trained(edition)):
+        cfg = {"widths": settings["widths"], "form": icnn.FORMS[arm]}
+        for net, pixels in settings["sides"].items():
+            yield partial(icnn_net, cfg, net), (pixels, pixels)
+
+
 def of_pruning_from_scratch(edition: Edition) -> Iterator[Case]:
     """The nets of Pruning from Scratch, plain and expanded."""
     for net in edition.settings["nets"].values():
@@ -72,6 +83,7 @@ def of_variance_shift(edition: Edition) -> Iterator[Case]:
 
 
 NETS = {
+    "icnn-face-parsing": of_icnn_face_parsing,
     "pruning-from-scratch": of_pruning_from_scratch,
     "rco": of_rco,
     "sge": of_sge,
