@@ -11,8 +11,8 @@ The paper's text was not at hand; where it is unknown, this follows the code tha
 published (bloodmage/Twostep-helen-face-parsing at 2d05a33).
 
 Claim C3 of the paper: named the method's hallmark, without a number.
-Ours at real (n = 5): two_stage_overall of thin/icnn 0.852, of thin/no-links 0.860; one_stage_overall of thin/icnn 0.741,
-of thin/no-links 0.776. Runtime: 170 CPU-seconds at small, about 17 CPU-minutes at real (two cores).
+Ours at real (n = 5): two_stage_overall of thin/icnn 0.852, of thin/no-links 0.860; one_stage_overall of thin/icnn
+0.741, of thin/no-links 0.776. Runtime: 170 CPU-seconds at small, about 17 CPU-minutes at real (two cores).
 """
 
 from __future__ import annotations
