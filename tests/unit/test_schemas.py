@@ -73,6 +73,7 @@ PLACES: dict[str, dict[str, str]] = {
         "arm_recipes": "arm_recipes",
         "nets": "name",
         "learned/hgd-a/recipe": "recipe_change",
+    },
     "icnn-face-parsing": {
         **EVERYWHERE,
         "recipe": "recipe",
