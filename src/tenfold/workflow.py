@@ -370,7 +370,7 @@ class Paper:
         return [f"runs/{{edition}}/{self.slug}/claims/{name}.{form}" for name in primary for form in PAGE_FORMS]
 
     def scale(self, wildcards: Wildcards) -> Cfg:
-        """What the job that writes those pages depends on: our scale beside the paper's, which mostly is that of full."""
+        """What the job that writes those pages depends on: our scale beside the paper's, mostly that of full."""
         here, full = (self.edition(name).settings for name in (wildcards.edition, "full"))
         rows = []
         for word, place in self.config.about.get("scale", {}).items():
