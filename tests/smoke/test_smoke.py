@@ -124,8 +124,8 @@ SHOWN = [*(f"{ARENA}_{name}" for name in ("tables", "figures", "claims", "claim_
 @pytest.mark.parametrize(
     ("old", "new", "jobs"),
     [
-        ("hgd, median-adv-all]", "hgd, median-adv-all, random-resize]", {"defend": 1, "through": 1}),
-        ("iwiwi, iter-10]", "iwiwi, iter-10, noise]", {"craft": 1, "defend": 4}),
+        ("defences: [hgd] }", "defences: [hgd, random-resize] }", {"defend": 1, "through": 1}),
+        ("[no-op, tsail-target]", "[no-op, tsail-target, noise]", {"craft": 1, "defend": 1}),
     ],
 )
 def test_another_defence_is_one_more_column_and_another_attack_one_more_row(
