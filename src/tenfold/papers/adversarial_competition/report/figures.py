@@ -28,7 +28,7 @@ from tenfold.papers.adversarial_competition.report.results import (
     sweep,
     white_box,
 )
-from tenfold.papers.adversarial_competition.report.tables import nets_of
+from tenfold.papers.adversarial_competition.report.tables import nets_of, not_run
 from tenfold.report.arms import Arms, face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import (
@@ -69,11 +69,16 @@ def in_turn(cfg: Cfg) -> str:
     return f"{', '.join(map(str, cfg['eps']))} of 255, in turn by batches of {cfg['batch_size']}"
 
 
-def not_run(figure: Figure, panels: Sequence[Axes], shown: Face) -> None:
+def tilt(axes: Axes, degrees: float) -> None:
+    """Turns names below an axis, each ending at its tick."""
+    for label in axes.get_xticklabels():
+        label.set(rotation=degrees, ha="right", va="top", rotation_mode="anchor")
+
+
+def leave_empty(panels: Sequence[Axes], shown: Face) -> None:
     """Says in an empty panel that the edition does not run what it would show."""
     for axes in panels:
-        axes.text(0.5, 0.5, f"not run at {shown.edition.partition(' ')[0]}", ha="center", va="center", color="0.4",
-                  transform=axes.transAxes)  # fmt: skip
+        axes.text(0.5, 0.5, not_run(shown), ha="center", va="center", color="0.4", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
 
@@ -99,11 +104,11 @@ def figure_arena(cfg: Cfg, arms: Arms, tracks: dict[str, Track], words: Words, s
         if white_box(cfg, defence, attack):
             axes.plot(column + 0.88, row + 0.22, "o", color=PALETTE[3], markeredgecolor="white", markersize=4)
     axes.set(xlabel="defences, from robust to not", ylabel="attacks, from weak to strong")
-    axes.tick_params(axis="x", rotation=60)
+    tilt(axes, 60)
     axes.tick_params(axis="y", rotation=0)
     add_note(figure, f"{images(cfg, in_turn(cfg))}. Mean over seeds; dark is broken. A dot: the attack was given a net "
                      "of that defence (white box); none knows the defence itself")  # fmt: skip
-    add_note(figure, "Attacks and defences bear the names of their teams; without-a: TsAIL's on all nets but a")
+    add_note(figure, "Whose method an attack or a defence is: Tables 1 to 3; without-a: TsAIL's on all nets but a")
     add_nets(figure, cfg)
     add_words(figure, words, "K1", "K3")
     frame = pd.DataFrame({
@@ -124,9 +129,9 @@ def figure_robustness(cfg: Cfg, arms: Arms, tracks: dict[str, Track], words: Wor
     figure, (axes,) = new_figure("What defences are worth to who knows them", shown, size=(width, 4.2))
     draw_bars(axes, frame, x="defence", y="correct", arm="attacker", within=PERCENT)
     axes.set(xlabel="", ylabel="labelled rightly [%]", ylim=(0, 100))
-    axes.tick_params(axis="x", rotation=35)
-    axes.legend(axes.containers, list(keys.values()), title=None, loc="lower right", bbox_to_anchor=(1, 1), ncols=3,
-                fontsize=7)  # fmt: skip
+    tilt(axes, 35)
+    there = [title for title in keys.values() if title in set(frame["attacker"])]
+    axes.legend(axes.containers, there, title=None, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=7)
     add_note(figure, images(cfg, in_turn(cfg)))
     add_nets(figure, cfg)
     add_words(figure, words, "masking")
@@ -154,7 +159,9 @@ def figure_gains(cfg: Cfg, arms: Arms, tracks: dict[str, Track], words: Words, s
         )
         axes.legend(title=None, fontsize=7)
         frames.append(of)
-    chosen = "; ".join(f"{TITLES[kind]}: {', '.join(BASELINES[kind])}" for kind in KINDS)
+    run = {kind: of_kind(cfg, tracks[ARENA], kind) for kind in KINDS}
+    chosen = "; ".join(f"{TITLES[kind]}: {', '.join(name for name in BASELINES[kind] if name in run[kind]) or 'none'}"
+                       for kind in KINDS)  # fmt: skip
     add_note(figure, f"{images(cfg, in_turn(cfg))}. Best of ours by each seed's own scores. Our baselines: {chosen}")
     add_words(figure, words, "K2")
     save_figure(figure, pd.concat(frames) if any(len(of) for of in frames) else NOTHING, paths)
@@ -211,7 +218,7 @@ def _transfer(cfg: Cfg, track: Track | None, what: str, title: str, words: Words
     figure, panels = new_figure(title, shown, columns=2, size=(11, 5.4))
     frame, attacks = NOTHING, {} if track is None else hits_of(track)
     if track is None or not attacks:
-        not_run(figure, panels[:1], shown)
+        leave_empty(panels[:1], shown)
     else:
         frame = pd.DataFrame({"attacked": net, "judge": judge, "seed": seed, what: share}
                              for net, attack in attacks.items() for judge in track.defences
@@ -225,8 +232,9 @@ def _transfer(cfg: Cfg, track: Track | None, what: str, title: str, words: Words
     draw_matrix(panels[1], pd.DataFrame(counts, index=names, columns=names), spec=".0f", low=0, high=100)
     for axes, name in zip(panels, ("ours", "published"), strict=True):
         axes.set(title=name, xlabel="judging net", ylabel="attacked net")
-        axes.tick_params(axis="x", rotation=60, labelsize=7)
-        axes.tick_params(axis="y", rotation=0, labelsize=7)
+        axes.tick_params(axis="both", labelsize=7)
+        tilt(axes, 60)
+        axes.tick_params(axis="y", rotation=0)
     add_note(
         figure, f"{images(cfg, '16 of 255')}; mean over seeds. Published: of 1,000 images, eps and step not stated"
     )
@@ -250,7 +258,7 @@ def figure_ensembles(cfg: Cfg, tracks: dict[str, Track], words: Words, shown: Fa
     if len(frame):
         draw_bars(panels[0], frame, x="nets", y="hit", arm="optimised", arms=list(kinds.values()), within=PERCENT)
     else:
-        not_run(figure, panels[:1], shown)
+        leave_empty(panels[:1], shown)
     published = pd.DataFrame({"nets": row["nets"], "optimised": title, "hit": row[kind] / 10}
                              for row in cfg["published"]["ensembles"] for kind, title in kinds.items())  # fmt: skip
     draw_bars(panels[1], published, x="nets", y="hit", arm="optimised", arms=list(kinds.values()), within=PERCENT)
@@ -280,7 +288,7 @@ def figure_iterations(cfg: Cfg, tracks: dict[str, Track], words: Words, shown: F
     if len(frame):
         draw_lines(panels[0], frame, x="steps", y="hit", arm="net", within=PERCENT)
     else:
-        not_run(figure, panels[:1], shown)
+        leave_empty(panels[:1], shown)
     published = pd.DataFrame({"net": row["net"], "steps": steps, "hit": hits / 10} for row in
                              cfg["published"]["iterations"] for steps, hits in
                              zip(row["steps"], row["hits"], strict=True))  # fmt: skip
@@ -307,11 +315,17 @@ def figure_median(cfg: Cfg, tracks: dict[str, Track], words: Words, shown: Face,
         draw_lines(axes, frame, x="eps", y="wrong", arm="defence", within=PERCENT)
     published = cfg["published"]["median_by_eps"]
     for when in ("without", "with"):
-        draw_published(axes, published["eps"], published[when], f"published, {when}", joined=True)
-    axes.legend(title=None, fontsize=7, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+        draw_published(axes, published["eps"], published[when], "published", joined=True)
+        at = published["eps"][1], published[when][1]
+        axes.annotate(
+            f"published, {when} the filter", at, (0, -14), textcoords="offset points", ha="center", fontsize=7
+        )
+    handles, names = axes.get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    axes.legend(once.values(), once.keys(), title=None, fontsize=7, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
     axes.set(xlabel="eps of 255", ylabel="misclassified [%]", ylim=(0, 105))
-    add_note(figure, f"{images(cfg, 'as shown, of 255')}. All hardened nets together, attacked with all nets but c, "
-                     "which do not know the filter")  # fmt: skip
+    add_note(figure, f"{images(cfg, 'as shown, of 255')}. All hardened nets together; the attack was given all nets "
+                     "but c, and does not know the filter")  # fmt: skip
     add_nets(figure, cfg)
     add_words(figure, words, "K6", "K7")
     save_figure(figure, frame if len(frame) else NOTHING, paths)

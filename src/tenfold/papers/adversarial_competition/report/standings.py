@@ -18,7 +18,7 @@ from tenfold.papers.adversarial_competition.report.results import (
     read_tracks,
     scores,
 )
-from tenfold.papers.adversarial_competition.report.tables import note_on_arena
+from tenfold.papers.adversarial_competition.report.tables import nets_of, note_on_arena
 from tenfold.report.arms import data_of
 from tenfold.report.face import Face
 from tenfold.report.tables import Cell, Column, Row, Table, write_table
@@ -43,7 +43,7 @@ def standings(cfg: Cfg, job: Job, *, counts: Inputs, outcomes: Inputs, columns: 
     shown = Face(cfg["edition"], data_of(cfg), len(found), arena.facts["device"], arena.facts["precision"])
     rows = [row for kind in KINDS for row in rows_of(cfg, everyone, arena, kind, found, failed)]
     columns_of = (Column("score", "score", ".4f"), Column("worst", "worst score", ".4f"), Column("why", "why none", ""))
-    notes = (note_on_arena(cfg), "A submission that fails loses its points, and nothing else changes.")
+    notes = (nets_of(cfg), note_on_arena(cfg), "A submission that fails loses its points, and nothing else changes.")
     table = Table("Standings with submissions", shown, ("kind", "rank", "name", "whose"), columns_of, rows, notes)
     write_table(table, standings)
     for name, why in failed.items():

@@ -51,19 +51,21 @@ def note_on_arena(cfg: Cfg) -> str:
     """One sentence on what was attacked."""
     eps, side = ", ".join(map(str, cfg["eps"])), cfg["pixels"]
     return (
-        f"{nets_of(cfg)} {cfg['test_images']} test images of {side} x {side} pixels in batches of {cfg['batch_size']}, "
-        f"eps {eps} of 255 in turn; {len(cfg['tracks'][ARENA]['attacks'])} attacks, "
-        f"{len(cfg['tracks'][ARENA]['defences'])} defences."
+        f"{cfg['test_images']} test images of {side} x {side} pixels in batches of {cfg['batch_size']}, "
+        f"eps {eps} of 255 in turn. Attacks of the arena: {len(cfg['tracks'][ARENA]['attacks'])}, defences: "
+        f"{len(cfg['tracks'][ARENA]['defences'])}."
     )
 
 
 SCORED = (
-    "Scores by the rules of the final round; raw scores are their sums over images and opponents, so that they grow "
-    "with the number of both. Ranks are those of the means over seeds. Seconds stand in a file of times."
+    "By the rules of the final round: a score is a share of images and opponents, 0 to 1; the worst, of one opponent.",
+    "Raw scores are sums over images and opponents, so that they grow with both. Ranks are by means over seeds.",
+    "Seconds for 100 images stand in table-seconds.times.csv.",
 )
 MASKED = (
-    "Through itself: the gradient of the whole defence, the mean over its chance, straight through what has none. A "
-    "defence that is robust only to attacks that do not know it hides its gradients."
+    "Nets unknown: attacks of the arena, targeted ones too, that were given none of a defence's nets; known: some.",
+    "Through itself: the gradient of the whole defence, the mean over its chance, straight through what has none.",
+    "A defence that is robust only to attacks that do not know it hides its gradients. Rows are by the last column.",
 )
 NOT_ADAPTED = "Attacks of the arena do not know the defences; they may know their nets (table of robustness)."
 
@@ -89,7 +91,7 @@ def table_of_scores(cfg: Cfg, arms: Arms, tracks: dict[str, Track], shown: Face,
         rows.append(Row(("-", "-", f"{row['team']} ({row['rank']})"), cells))
     columns = (Column("score", "score", ".4f"), Column("raw", "raw score", ",.0f"),
                Column("worst", "worst score", ".4f"))  # fmt: skip
-    notes = (note_on_arena(cfg), NOT_ADAPTED, SCORED)
+    notes = (nets_of(cfg), note_on_arena(cfg), NOT_ADAPTED, *SCORED)
     return Table(title, shown, ("rank", "ours", "team, its rank"), columns, rows, notes)
 
 
@@ -126,7 +128,7 @@ def table_robustness(cfg: Cfg, arms: Arms, tracks: dict[str, Track], shown: Face
         nets = ", ".join(cfg["defences"][name].get("nets", []))
         rows.append(Row((name, nets), {key: some(arm, key) for key in keys}))
     columns = [Column(key, header, ".1f") for key, header in keys.items()]
-    notes = (note_on_arena(cfg), MASKED)
+    notes = (nets_of(cfg), note_on_arena(cfg), *MASKED)
     return Table("Labelled rightly [%], by what the attacker knows", shown, ("defence", "nets"), columns, rows, notes)
 
 
@@ -141,8 +143,9 @@ def some(arm: Arm, key: str) -> Cell:
 
 def table_held_out(cfg: Cfg, tracks: dict[str, Track], shown: Face) -> Table:
     """The report's Table 4: what the augmented ensemble attack fools, of the nets that it uses and of others."""
-    rows = []
+    rows, ours = [], f"Sangxia's attack at eps 16: {not_run(shown)}."
     if (track := tracks.get("nets")) is not None and AUGMENTED in track.attacks:
+        ours = f"The attack was given {', '.join(cfg['attacks'][AUGMENTED]['nets'])}."
         used = cfg["attacks"][AUGMENTED]["nets"]
         for net in sorted(track.defences, key=lambda net: net not in used):
             cell = Cell(track.share("wrong", net, AUGMENTED), files=track.files[net])
@@ -153,13 +156,14 @@ def table_held_out(cfg: Cfg, tracks: dict[str, Track], shown: Face) -> Table:
     return Table(
         "What Sangxia's attack fools at eps 16 (Table 4)", shown, ("net", "held out"),
         (Column("fooled", "fooled [%]", ".2f"),), rows,
-        (note_on_images(cfg), "Published: 18,000 images that Inception v3 labels correctly. Ours are all images."),
+        (nets_of(cfg), note_on_images(cfg), ours,
+         "Published: 18,000 images that Inception v3 labels correctly. Ours are all images."),
     )  # fmt: skip
 
 
 def note_on_images(cfg: Cfg) -> str:
     """One sentence on the images."""
-    return f"{nets_of(cfg)} {cfg['test_images']} test images of {cfg['pixels']} x {cfg['pixels']} pixels."
+    return f"{cfg['test_images']} test images of {cfg['pixels']} x {cfg['pixels']} pixels."
 
 
 ATTACKERS = {"on-a": "one net", "on-plain": "A: plain nets", "on-adv": "B: hardened nets", "on-all": "C: both"}
@@ -187,8 +191,21 @@ def table_median(cfg: Cfg, tracks: dict[str, Track], shown: Face) -> Table:
     return Table(
         "Misclassification [%] without and with a 2 x 2 median filter, by the attacker's nets, eps 16 (Tables 5 and 6)",
         shown, ("defence",), columns, rows,
-        (note_on_images(cfg), "Published: 160 images and a Carlini-Wagner attack; ours is MI-FGSM."),
+        (nets_of(cfg), note_on_images(cfg), given(cfg, track, shown),
+         "Published: 160 images and a Carlini-Wagner attack; ours is MI-FGSM."),
     )  # fmt: skip
+
+
+def given(cfg: Cfg, track: Track | None, shown: Face) -> str:
+    """One sentence on the nets of the attackers that are run."""
+    of = [f"{name}: {', '.join(cfg['attacks'][attack]['nets'])}"
+          for attack, name in ATTACKERS.items() if track is not None and attack in track.attacks]  # fmt: skip
+    return f"Nets of our attackers: {'; '.join(of) or not_run(shown)}."
+
+
+def not_run(shown: Face) -> str:
+    """What is said in place of what an edition does not run."""
+    return f"not run at {shown.edition.partition(' ')[0]}"
 
 
 def table_median_by_eps(cfg: Cfg, tracks: dict[str, Track], shown: Face) -> Table:
@@ -207,7 +224,7 @@ def table_median_by_eps(cfg: Cfg, tracks: dict[str, Track], shown: Face) -> Tabl
         rows.append(Row((str(eps),), cells))
     columns = (Column("without", "without the filter", ".3f"), Column("with", "with it", ".3f"))
     title = "Misclassification [%] of the ensemble of hardened nets, attacked with all nets, by eps (Table 7)"
-    return Table(title, shown, ("eps",), columns, rows, (note_on_images(cfg),))
+    return Table(title, shown, ("eps",), columns, rows, (nets_of(cfg), note_on_images(cfg)))
 
 
 TABLES: Tables = {
