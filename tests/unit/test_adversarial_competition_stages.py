@@ -306,6 +306,17 @@ def test_a_users_attack_joins(folder: Path, tmp_path: Path, here: None) -> None:
     assert (made["seed0"].int() - clean.int()).abs().amax((1, 2, 3)).tolist() == [4] * 4 + [8] * 4 + [4] * 2
 
 
+def test_the_line_is_named_where_the_path_is_relative_as_rules_give_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("mine.py")
+    file.write_text("def attack():\n    return epsilon\n")
+    with pytest.raises(NameError) as failed:
+        submission.function_of(file, "attack")()
+    assert submission.told(failed.value, file) == "NameError: name 'epsilon' is not defined (line 2)"
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [

@@ -263,8 +263,8 @@ def _standing(files: list[Path], records: Records) -> dict[str, str]:
 def _jobs(jobs: list[tuple[Path, Origin]]) -> str:
     """The jobs behind some files, by rule: how many, the arm if it is one, and the seeds."""
     by_rule: defaultdict[str, dict[str, Origin]] = defaultdict(dict)
-    for path, origin in jobs:
-        by_rule[origin.rule][path.as_posix()] = origin
+    for _, origin in jobs:  # of which several may be of one job: metrics, and how the training went
+        by_rule[origin.rule][json.dumps(origin.cfg, sort_keys=True)] = origin
     said = []
     for rule, origins in by_rule.items():
         one = next(iter(origins.values()))

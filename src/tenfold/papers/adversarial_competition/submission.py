@@ -98,7 +98,8 @@ def labelled(
 
 def told(error: BaseException, file: Path) -> str:
     """What went wrong, on one line, with the line of the submission."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).absolute() == file.absolute()]
     where = f" (line {lines[-1]})" if lines else ""
     what = " ".join(str(error).split())
     return f"{type(error).__name__}: {what}{where}" if what else f"{type(error).__name__}{where}"
