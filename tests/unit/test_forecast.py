@@ -109,6 +109,29 @@ def test_a_live_teacher_is_run_forward_and_not_for_labels_alone() -> None:
     assert works["kd-1x"].images == works["alone-1x"].images
 
 
+def test_the_work_of_the_arena_is_gradients_and_labels() -> None:
+    """Of an attack on one net its steps and what the net predicts; of a defence what its nets label, drawn or not."""
+    paper = workflow.House({}).paper("adversarial-competition")
+    edition, a = paper.edition("small"), {"family": "resnet_small", "name": "resnet8", "width": 16, "classes": 10}
+    forward = 3 * 100 * size_of(a, 16).macs  # seeds, images
+
+    def macs(stage: str, **of: str) -> float:
+        cfg = getattr(paper.grid, stage)(edition, type("Wildcards", (), {"seeds": "s0-2"} | of))
+        work = work_of(
+            f"tenfold.papers.adversarial_competition.{'defend' if stage == 'through' else stage}", stage, cfg
+        )
+        assert work is not None and work.images == 0
+        return work.macs / forward
+
+    assert macs("craft", attack="no-op") == 0
+    assert macs("craft", attack="fgsm") == pytest.approx(2 + 1)
+    assert macs("craft", attack="iter-20") == pytest.approx(2 * 20), "a target needs no prediction"
+    assert macs("craft", attack="mi-fgsm") == pytest.approx(2 * 10 + 1)
+    assert macs("defend", track="arena", defence="a") == pytest.approx(10)
+    assert macs("through", defence="a") == pytest.approx(2 * 20 + 2)
+    assert macs("defend", track="arena", defence="hgd") > 10, "the denoiser"
+
+
 def test_every_stage_with_work_of_its_own_is_one_that_there_is() -> None:
     for name in OWN:
         signatures.read(f"tenfold.papers.{name}")
@@ -349,6 +372,7 @@ def test_every_row_of_lab_is_a_target_that_some_job_makes(ordered: Forecast) -> 
 SPECIAL = {("melody", "M5-accuracy"): ["1L", "3L"], ("variance-shift", "C4"): ["none", "a-0.5"]}
 READ_FROM = {"probe": "probe", "settled": "settled", "gates.moves": "statistics", "attention": "attention"}
 UNDECIDED = {"M1-votes"}  # by listeners
+PART_2 = 12  # its first row
 HALF_AN_HOUR = 30.0  # minutes of a shared H100 for the primary claims of a paper with three seeds, as it should be
 OVER = {"rco": 40.0}  # where it is not: two thirds of it are students of four stages and the teachers of all
 
@@ -418,7 +442,7 @@ def test_what_decides_primary_claims_is_in_the_order_with_three_seeds_the_gates_
     slug: str, ordered: Forecast
 ) -> None:
     place = {output: number for number, one in enumerate(ordered.jobs) for output in one.job.outputs}
-    later = min(place[target] for target in order.rows_of([f"@{ORDER}"])[10].targets)  # the first row of part 2
+    later = min(place[target] for target in order.rows_of([f"@{ORDER}"])[PART_2].targets)
     claims = primary(slug)
     assert claims
     for baseline, files in claims:
@@ -426,6 +450,20 @@ def test_what_decides_primary_claims_is_in_the_order_with_three_seeds_the_gates_
         assert max(place[path] for path in files) < later
         rest = [place[path] for path in files if path not in baseline and "/metrics/" in path]
         assert max(place[path] for path in baseline) < min(rest, default=later)
+
+
+def test_the_whole_arena_is_in_the_order_with_three_seeds_the_gates_baseline_first(ordered: Forecast) -> None:
+    paper = workflow.House({}).paper("adversarial-competition")
+    place = {output: number for number, one in enumerate(ordered.jobs) for output in one.job.outputs}
+    rows = order.rows_of([f"@{ORDER}"])
+    arena = [path for of, path in paper.grid.columns(paper.edition("lab")) if of["net"] == "arena"]
+    three = [path for path in arena if Path(path).stem in ("s0", "s1", "s2")]
+    assert len(three) == 33
+    baseline = [place[f"runs/lab/adversarial-competition/metrics/a/s{seed}.json"] for seed in range(3)]
+    assert max(baseline) < min(place[path] for path in three)
+    assert max(place[path] for path in three) < min(place[target] for target in rows[PART_2].targets)
+    card = devices.devices()[SHARED]
+    assert ordered.hours([one for one in ordered.jobs if one.paper == paper.slug], card) / 60 < HALF_AN_HOUR
 
 
 @pytest.mark.parametrize("slug", RECORDED)

@@ -27,6 +27,12 @@ FOLDED = 2 / 3  # of the layers are left: of convolution, BatchNorm and ReLU the
 AT_ONCE = 500  # examples in a forward pass without gradients
 BUILDERS = {"sge": "tenfold.papers.sge.nets.build", "sknet": "tenfold.papers.sknet.nets.build_net"}
 
+# The competition: a gradient of images in forward passes, and how many its attacks take of each image where no setting
+# says so; the winners' targeted attack takes 40 at eps 4 and 20 at 8, 12 and 16.
+GRADIENT = 2
+STEPS_OF = {"no_op": 0, "noise": 0, "fgsm": 1, "step_target": 1, "trained": 1, "smoothed": 15, "augmented": 19,
+            "plain_target": 20, "iterative_target": 20, "tsail_targeted": 25}  # fmt: skip
+
 # Melody: what a corpus has, and at which share of its limit the rule of five rises is taken to end a layer. The shares
 # are those of `small`, rounded; the paper's own curves (1,370 to 2,290 of 5,000) have the same for notes.
 ENDS = {"bar": 0.15, "beat": 0.25, "note": 0.4}
@@ -116,12 +122,15 @@ def size_of(net: Cfg, pixels: int, paper: str = "") -> Size:
 
 @cache
 def _size_of(net: str, pixels: int, builder: str) -> Size:
+    module, _, name = builder.rpartition(".")
+    build = getattr(importlib.import_module(module), name)
+    return _counted(lambda: build(json.loads(net)), (3, pixels, pixels))
+
+
+def _counted(build: Callable[[], Any], shape: tuple[int, ...]) -> Size:
     from torch import Tensor, nn
 
     from tenfold.measure.cost import CONV_AND_LINEAR, cost
-
-    module, _, name = builder.rpartition(".")
-    build = getattr(importlib.import_module(module), name)
 
     def of_leaves(rule: Callable[[Tensor], int]) -> dict[type[nn.Module], Any]:
         def counted(module: nn.Module, _input: Tensor, output: Tensor) -> int:
@@ -131,7 +140,7 @@ def _size_of(net: str, pixels: int, builder: str) -> Size:
         return {nn.Module: counted}
 
     conventions = (CONV_AND_LINEAR, of_leaves(lambda output: output.numel()), of_leaves(lambda _: 1))
-    found = [cost(lambda: build(json.loads(net)), (3, pixels, pixels), convention) for convention in conventions]
+    found = [cost(build, shape, convention) for convention in conventions]
     macs, elements, layers = (one.macs for one in found)
     return Size(macs, elements, layers, found[0].params)
 
@@ -287,6 +296,88 @@ def _looked_at(cfg: Cfg, paper: str) -> Passes:
     return [Pass(_net(cfg, paper=paper), _shown(cfg)[1] * len(cfg.get("scales", [1])), AT_ONCE)], 0
 
 
+# The competition --------------------------------------------------------------------------------------------------
+
+
+def _frozen(cfg: Cfg, pixels: int | None = None) -> list[Size]:
+    """The nets that a job is given, their BatchNorm folded away."""
+    side, classes = pixels or _shown(cfg)[2], _classes(cfg["data"])
+    sizes = [size_of({**of["net"], "classes": classes}, side) for of in cfg["nets"]]
+    return [replace(size, elements=size.elements * FOLDED, layers=size.layers * FOLDED) for size in sizes]
+
+
+def _unet(learned: Cfg, pixels: int) -> Size:
+    """What is learned beforehand, a U-net within a denoiser or an attacker."""
+    from tenfold.papers.adversarial_competition.nets import UNet
+    from tenfold.stages.called import called
+
+    def built() -> UNet:
+        model = called(learned["call"])([], **learned["settings"]).model
+        return next(module for module in model.modules() if isinstance(module, UNet))
+
+    in_channels = next(built().parameters()).shape[1]
+    return _counted(built, (in_channels, pixels, pixels))
+
+
+def _hardened(cfg: Cfg) -> Passes:
+    """A net of whose batches one half is attacked in one step, each by one of the nets and itself."""
+    passes, kept = _trained(cfg)
+    trains, sizes = passes[0], [_net(cfg), *_frozen(cfg)]
+    share = cfg["adversarial"]["settings"].get("share", 0.5)
+    return [*passes, *(Pass(size, GRADIENT * share * trains.examples / len(sizes), share * trains.batch)
+                       for size in sizes)], kept  # fmt: skip
+
+
+def _learned(cfg: Cfg) -> Passes:
+    """A denoiser, or an attacker: what trains it, and the gradients of the nets that this takes."""
+    fit, _, pixels = _shown(cfg)
+    learned, recipe, sizes = cfg["learned"], cfg["recipe"], _frozen(cfg)
+    seen, batch, unet = fit * recipe["epochs"], recipe["batch_size"], _unet(cfg["learned"], pixels)
+    if learned["call"].endswith(".denoiser"):
+        steps = learned["settings"].get("steps", (1, 2, 4, 8))
+        times = [(1 + GRADIENT * sum(steps) / len(steps)) / len(sizes)] * len(sizes)
+        times[0] += 1 + GRADIENT
+    else:
+        times = [float(GRADIENT * learned["settings"].get("levels_in_batch", 2))] * len(sizes)
+        times[0] += GRADIENT
+    of_nets = [Pass(size, count * seen, batch) for size, count in zip(sizes, times, strict=True)]
+    return [Pass(unet, seen, batch, times=TRAINS), *of_nets], unet.params
+
+
+def _steps(attack: Cfg) -> float:
+    """Gradients that an attack takes of each image."""
+    name = attack["call"].rpartition(".")[2]
+    return float(attack["settings"].get("steps") or STEPS_OF.get(name, 10))
+
+
+def _crafted(cfg: Cfg) -> Passes:
+    """Gradients of an attack's nets, the labels that these predict, and what it keeps: images, four times smaller."""
+    attack, count, batch, pixels = cfg["attack"], cfg["test_images"], cfg["batch_size"], _shown(cfg)[2]
+    times = GRADIENT * _steps(attack) + (not attack["targeted"])
+    passes = [Pass(size, times * count, batch) for size in _frozen(cfg)]
+    if "learned" in attack:
+        passes.append(Pass(_unet(attack["learned"], pixels), count, batch))
+    return passes, 3 * pixels**2 * count / 4
+
+
+def _labelled(cfg: Cfg, images: float) -> list[Pass]:
+    """Images that a defence labels."""
+    defence, batch, (_, _, pixels) = cfg["defence"], cfg["batch_size"], _shown(cfg)
+    settings, name = defence["settings"], defence["call"].rpartition(".")[2]
+    draws = settings.get("draws", 30 if name == "randomised" else 1) * (2 if name == "voting" else 1)
+    passes = [Pass(size, draws * images, batch) for size in _frozen(cfg, settings.get("padded"))]
+    return passes + ([Pass(_unet(defence["learned"], pixels), images, batch)] if "learned" in defence else [])
+
+
+def _defended(cfg: Cfg) -> Passes:
+    return _labelled(cfg, cfg["test_images"] * len(cfg["attacks"])), 0
+
+
+def _pierced(cfg: Cfg) -> Passes:
+    """A defence that is attacked through itself: gradients of all of it, and the labels before and after."""
+    return _labelled(cfg, cfg["test_images"] * (2 + GRADIENT * _steps(cfg["attack"]))), 0
+
+
 # Melodies ---------------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +437,11 @@ OWN: dict[str, Callable[[Cfg], Passes]] = {
     "variance_shift.examine.flipped": lambda cfg: _probed(cfg, 2),
     "sge.examine": lambda cfg: _looked_at(cfg, "sge"),
     "sknet.attend": lambda cfg: _looked_at(cfg, "sknet"),
+    "adversarial_competition.harden": _hardened,
+    "adversarial_competition.learn": _learned,
+    "adversarial_competition.craft": _crafted,
+    "adversarial_competition.defend": _defended,
+    "adversarial_competition.defend.through": _pierced,
     "melody.train": _melodies,
     "melody.generate": _composed,
 }
