@@ -27,7 +27,7 @@ from tenfold.identity import signatures
 ROOT = Path(__file__).parents[2]
 ORDER = ROOT / "config" / "lab-order.txt"
 RECORDED = ("melody", "pruning-from-scratch", "rco", "sge", "sknet", "variance-shift")  # at real, with times
-TIMED = (*RECORDED, "adversarial-competition")
+TIMED = (*RECORDED, "adversarial-competition", "icnn-face-parsing")  # the last two beside other runs
 FACTOR = 1.5  # between an estimate and what a paper took
 SHARED = "h100-shared"
 
@@ -80,6 +80,10 @@ def test_the_size_of_an_lstm_is_that_of_torchs_weights() -> None:
         ("rco", "metrics/resnet8-c8/eei-4/s0-4.json", 5 * 4 * 3 * 16_000),
         ("rco", "metrics/resnet8-c8/one-stage-3/s0-4.json", 5 * 3 * 16_000),
         ("rco", "metrics/resnet8-c8/from-e6/s0-4.json", 5 * 3 * 16_000),
+        ("icnn-face-parsing", "training/thin/icnn/first/s0-4.json", 5 * 14 * 700),
+        ("icnn-face-parsing", "training/thin/no-links/second/s0-4.json", 5 * 700 * (2 * 3 + 2 * 3 + 3 + 6)),
+        ("icnn-face-parsing", "metrics/thin/joint/s0-4.json", 5 * 700),
+        ("icnn-face-parsing", "metrics/thin/fixed/s0-4.json", 5 * 700),
     ],
 )
 def test_training_images_are_those_that_jobs_have_counted(slug: str, output: str, images: int) -> None:

@@ -95,7 +95,9 @@ def test_labels_and_overlay_have_the_size_of_the_picture(tmp_path: Path, capsys:
     with Image.open(tmp_path / "made" / "me.overlay.png") as written, Image.open(image) as original:
         assert np.array_equal(np.array(written), overlaid(np.array(original), labels))
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"pixels, by weights trained on made-up: nose {(labels == NOSE).sum()}"
+    assert said[0] == f"pixels, by weights trained on the dataset 'made-up': nose {(labels == NOSE).sum()}"
+    assert said[1].startswith("not found, ") and said[1].endswith(": left brow, right brow, left eye, right eye, "
+                                                                  "upper lip, inner mouth, lower lip")  # fmt: skip
     assert not list((tmp_path / "made").glob(".*"))
 
 
@@ -146,6 +148,7 @@ def header_of_a_bomb(folder: Path) -> Path:
         (header_of_a_bomb, r"me\.ppm: too many pixels; a picture has 32 to 8192"),
         (lambda folder: picture(folder, 31, 100), r"31 x 100 pixels; a picture has 32 to 8192 along each side"),
         (lambda folder: picture(folder, 8193, 32), r"8193 x 32 pixels; a picture has 32 to 8192"),
+        (lambda folder: picture(folder, 40, 121), r"40 x 121 pixels; a picture of a face has no side longer than 3 times"),
     ],
 )
 def test_what_is_no_picture_of_a_face_is_one_line(

@@ -40,6 +40,14 @@ STEPS = {"bar": 1, "beat": 4, "note": 16}  # of a bar
 NOTES = 38
 OPERATIONS = 20  # between two steps of a piece that is written
 
+# Face parsing: nets that see both sides of a face; how many numbers and operations tanh, pooling, copies and joins make
+# of a convolution's one (by the seconds of real: operations as small as these start faster than layers do); planes of
+# numbers that a face's labels pass through; how often validation faces are labelled.
+SIDES = {"brows": 2, "eyes": 2}
+APART = 4, 2
+PLANES = 100
+LEANINGS, FACES_AT_ONCE = 25, 50
+
 
 @dataclass(frozen=True)
 class Size:
@@ -420,6 +428,71 @@ def _composed(cfg: Cfg) -> Passes:
     return [Pass(size, pieces * beams, cfg["guided"] * beams) for size in written], 0
 
 
+# Face parsing -----------------------------------------------------------------------------------------------------
+
+
+def face_net(net: Cfg) -> Any:
+    """A net of iCNN face parsing: ``name``, and what `tenfold.papers.icnn_face_parsing.train.net_of` wants."""
+    from tenfold.papers.icnn_face_parsing.train import net_of
+
+    return net_of(net, net["name"])
+
+
+def _parsers(cfg: Cfg) -> dict[str, Size]:
+    """The nets of both stages that a job has, with what is no module: tanh, and what rows exchange (`APART`)."""
+    found = {}
+    for name, side in cfg["sides"].items():
+        net = json.dumps({"name": name, "widths": cfg["widths"], "form": cfg["form"]}, sort_keys=True)
+        size = _size_of(net, side, f"{__name__}.face_net")
+        found[name] = replace(size, elements=APART[0] * size.elements, layers=APART[1] * size.layers)
+    return found
+
+
+def _together(sizes: Mapping[str, Size], *, first: bool) -> Size:
+    """What all crops of a face cost, with the first stage or without."""
+    of = [size for name, size in sizes.items() if first or name != "face" for _ in range(SIDES.get(name, 1))]
+    return Size(sum(one.macs for one in of), sum(one.elements for one in of), sum(one.layers for one in of), 0)
+
+
+def _face_counts(cfg: Cfg) -> list[int]:
+    return [cfg["faces"][split] or cfg["data"]["prepare"][split] for split in ("train", "val", "test")]
+
+
+def _parsers_trained(cfg: Cfg) -> Passes:
+    """The nets of a stage, each on its view or both of its views of a face, and asked twice about validation faces."""
+    (train, val, _), passes, sizes = _face_counts(cfg), [], _parsers(cfg)
+    for name, size in sizes.items():
+        recipe, views = cfg["recipes"][name], SIDES.get(name, 1)
+        passes.append(Pass(size, views * train * recipe["epochs"], recipe["batch_size"], times=TRAINS))
+        passes.append(Pass(size, 2 * views * val, FACES_AT_ONCE))
+    return passes, sum(size.params for size in sizes.values())
+
+
+def _parsed(cfg: Cfg) -> Passes:
+    """Test faces by one stage, and three times by crops; labels of whole validation faces for each leaning."""
+    (_, val, test), sizes = _face_counts(cfg), _parsers(cfg)
+    labels = Size(0, PLANES * cfg["faces"]["side"] ** 2, 1, 0)
+    passes = [Pass(sizes["face"], val + test, FACES_AT_ONCE), Pass(labels, LEANINGS * val + test, FACES_AT_ONCE)]
+    if len(sizes) > 1:
+        passes += [Pass(_together(sizes, first=False), 3 * test, FACES_AT_ONCE), Pass(labels, 3 * test, FACES_AT_ONCE)]
+    return passes, 0
+
+
+def _joined(cfg: Cfg) -> Passes:
+    """The localisation net, small itself, behind the first stage as it is; then the second stage, or both, go on."""
+    (train, _, test), sizes = _face_counts(cfg), _parsers(cfg)
+    localise, go_on = (cfg["joint"][fit] for fit in ("localise", "go_on"))
+    seen, batch = train * go_on["epochs"], go_on["batch_size"]
+    passes = [
+        Pass(sizes["face"], train * localise["epochs"], localise["batch_size"]),
+        Pass(_together(sizes, first=cfg["is_joint"]), seen, batch, times=TRAINS),
+        Pass(_together(sizes, first=True), test, FACES_AT_ONCE),
+    ]
+    if not cfg["is_joint"]:
+        passes.append(Pass(sizes["face"], seen, batch))
+    return passes, sum(size.params for size in sizes.values())
+
+
 OWN: dict[str, Callable[[Cfg], Passes]] = {
     "pruning_from_scratch.train": _narrowed,
     "pruning_from_scratch.pretrain": _pretrained,
@@ -435,6 +508,9 @@ OWN: dict[str, Callable[[Cfg], Passes]] = {
     "variance_shift.examine.probe": lambda cfg: _probed(cfg, 3),
     "variance_shift.examine.settled": lambda cfg: _probed(cfg, cfg["passes"] + 1),
     "variance_shift.examine.flipped": lambda cfg: _probed(cfg, 2),
+    "icnn_face_parsing.train": _parsers_trained,
+    "icnn_face_parsing.evaluate": _parsed,
+    "icnn_face_parsing.joint": _joined,
     "sge.examine": lambda cfg: _looked_at(cfg, "sge"),
     "sknet.attend": lambda cfg: _looked_at(cfg, "sknet"),
     "adversarial_competition.harden": _hardened,

@@ -25,6 +25,7 @@ from tenfold.papers.icnn_face_parsing.pipeline import Parser
 
 SLUG = "icnn-face-parsing"
 SMALLEST, LARGEST = 32, 8192  # pixels along a side of a picture
+LONGEST = 3  # times as long as wide; of a longer one too few pixels are left in the square that is parsed
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
@@ -57,7 +58,7 @@ def run(picture: Path, weights: Path, out: Path) -> list[str]:
     if (labels == BACKGROUND).all():
         raise UserError(
             f"{picture}: no part of a face was found; the face has to fill most of the picture and to look like those "
-            f"of {data}, on which these weights were trained"
+            f"of the dataset '{data}', on which these weights were trained"
         )
     stem = out / picture.stem
     written = [stem.with_name(f"{stem.name}.{kind}.png") for kind in ("labels", "overlay")]
@@ -68,14 +69,18 @@ def run(picture: Path, weights: Path, out: Path) -> list[str]:
             made.save(partial, "PNG")
     sizes = {name: int((labels == part).sum()) for part, name in enumerate(PARTS[:BACKGROUND])}
     found = ", ".join(f"{name} {pixels}" for name, pixels in sizes.items() if pixels)
-    return [f"pixels, by weights trained on {data}: {found}", f"written: {written[0]}, {written[1]}"]
+    missing = ", ".join(name for name, pixels in sizes.items() if not pixels)
+    told = [f"pixels, by weights trained on the dataset '{data}': {found}"]
+    if missing:
+        told.append(f"not found, so there may be no face as the weights know them: {missing}")
+    return [*told, f"written: {written[0]}, {written[1]}"]
 
 
 def read_picture(path: Path) -> Pixels:
     """The pixels of a picture, upright: uint8 (H, W, 3).
 
     Raises:
-        UserError: it is not there, no picture, or too small or too large for one of a face.
+        UserError: it is not there, no picture, or too small, too large or too long for one of a face.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -87,6 +92,11 @@ def read_picture(path: Path) -> Pixels:
                 if not (SMALLEST <= min(width, height) and max(width, height) <= LARGEST):
                     raise UserError(
                         f"{path}: {width} x {height} pixels; a picture has {SMALLEST} to {LARGEST} along each side"
+                    )
+                if max(width, height) > LONGEST * min(width, height):
+                    raise UserError(
+                        f"{path}: {width} x {height} pixels; a picture of a face has no side longer than {LONGEST} times "
+                        f"the other"
                     )
                 return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except Image.DecompressionBombError:
