@@ -12,6 +12,9 @@ from torch import nn
 
 from tenfold.measure.cost import cost
 from tenfold.nets.build import build
+from tenfold.papers.icnn_face_parsing import grid as icnn
+from tenfold.papers.icnn_face_parsing import train as icnn_train
+from tenfold.papers.icnn_face_parsing.pipeline import FOREGROUND
 from tenfold.papers.pruning_from_scratch import grid as pruning
 from tenfold.papers.rco import grid as rco
 from tenfold.papers.sge import grid as sge
@@ -39,6 +42,26 @@ def test_students_and_teachers_are_those_of_public_distillation() -> None:
     sizes = {role: cost(lambda role=role: build({**cfg[role], "classes": 100}), (3, 32, 32)).params  # type: ignore[misc]
              for role in ("student", "teacher")}  # fmt: skip
     assert sizes == {"student": 278_324, "teacher": 861_620}
+
+
+def test_a_step_of_both_stages_of_face_parsing() -> None:
+    """The nets of P1: 447,729 and 428,254 parameters, on pixels and labels of 64 and 80 pixels a side."""
+    params = {}
+    for stage, name in (("first", "face"), ("second", "mouth")):
+        cfg = icnn.train(lab("icnn-face-parsing"), of(nets="thin", arm="icnn", stage=stage))
+        torch.manual_seed(0)
+        net, side = icnn_train.net_of(cfg, name), cfg["sides"][name]
+        optimiser = build_optimiser(Recipe.from_cfg(cfg["recipes"][name]), net)
+        pixels, labels = torch.randint(256, (2, 3, side, side)), torch.randint(FOREGROUND[name] + 1, (2, side, side))
+        losses = icnn_train.labelling(cfg["softmax"])(net, (pixels, labels))
+        assert isinstance(losses, dict)
+        before = [parameter.detach().clone() for parameter in net.parameters()]
+        losses["loss"].backward()
+        optimiser.step()
+        assert torch.isfinite(losses["loss"])
+        assert not any(torch.equal(old, new) for old, new in zip(before, net.parameters(), strict=True))
+        params[name] = sum(parameter.numel() for parameter in net.parameters())
+    assert params == {"face": 447_729, "mouth": 428_254}
 
 
 def test_the_wider_net_costs_what_selective_kernels_cost() -> None:

@@ -148,7 +148,7 @@ def header_of_a_bomb(folder: Path) -> Path:
         (header_of_a_bomb, r"me\.ppm: too many pixels; a picture has 32 to 8192"),
         (lambda folder: picture(folder, 31, 100), r"31 x 100 pixels; a picture has 32 to 8192 along each side"),
         (lambda folder: picture(folder, 8193, 32), r"8193 x 32 pixels; a picture has 32 to 8192"),
-        (lambda folder: picture(folder, 40, 121), r"40 x 121 pixels; a picture of a face has no side longer than 3 times"),
+        (lambda folder: picture(folder, 40, 121), r"40 x 121 pixels; no side of a picture may be longer than 3 times"),
     ],
 )
 def test_what_is_no_picture_of_a_face_is_one_line(

@@ -431,7 +431,7 @@ def _composed(cfg: Cfg) -> Passes:
 # Face parsing -----------------------------------------------------------------------------------------------------
 
 
-def face_net(net: Cfg) -> Any:
+def face_net(net: dict[str, Any]) -> Any:
     """A net of iCNN face parsing: ``name``, and what `tenfold.papers.icnn_face_parsing.train.net_of` wants."""
     from tenfold.papers.icnn_face_parsing.train import net_of
 

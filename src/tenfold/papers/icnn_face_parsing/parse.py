@@ -1,7 +1,8 @@
 """Parses a picture of one face: writes its label map and the picture with its parts in colour.
 
 The face should fill most of the picture, as in what the nets were trained on. The weights on record are of drawn faces;
-snakemake runs/real/icnn-face-parsing/weights/parser.safetensors makes weights of photographs, for --weights.
+where the photographs of celebamask-mini are (config/datasets.yaml), others for --weights come in about ten minutes of
+snakemake runs/real/icnn-face-parsing/weights/parser.safetensors.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def read_picture(path: Path) -> Pixels:
                     )
                 if max(width, height) > LONGEST * min(width, height):
                     raise UserError(
-                        f"{path}: {width} x {height} pixels; a picture of a face has no side longer than {LONGEST} times "
+                        f"{path}: {width} x {height} pixels; no side of a picture may be longer than {LONGEST} times "
                         f"the other"
                     )
                 return np.array(ImageOps.exif_transpose(image).convert("RGB"))
