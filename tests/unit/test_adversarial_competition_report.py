@@ -228,7 +228,7 @@ def test_what_was_counted_decides(made: dict[str, Any], tmp_path: Path) -> None:
     assert [cell["label"] for cell in found["K8"]["cells"]] == ["c, above 50 %", "ens-adv-b, above 50 %"]
     assert found["momentum"]["estimate"] == pytest.approx(20.0)
     assert [reading["reading"] for reading in found["K3"]["readings"]] == [
-        "scored over all defences", "on nets that neither was given",
+        "all defences", "held-out nets",
     ]  # fmt: skip
     assert [cell["label"] for cell in found["K3"]["readings"][1]["cells"]] == [
         f"{net} held out" for net in ("b", "c", "adv-a", "ens-adv-b")

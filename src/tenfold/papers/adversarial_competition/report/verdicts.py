@@ -92,7 +92,7 @@ def ensembles_fool_more(cfg: Cfg, arms: Arms, arena: Track) -> Evidence:
         for net, attack in without(arena).items()
         if net not in used and net in arena.defences
     ]
-    readings = {"scored over all defences": scored, "on nets that neither was given": held_out}
+    readings = {"all defences": scored, "held-out nets": held_out}
     return Evidence(readings={name: Evidence(cells, unit="points") if cells else absent("nets that are held out")
                               for name, cells in readings.items()})  # fmt: skip
 
