@@ -177,7 +177,7 @@ def test_claims_of_stages_and_links_are_decided_on_their_differences(small: dict
     }
     assert claims["C5"]["verdict"] == "not testable here"
     assert [reading["reading"] for reading in claims["C3"]["readings"]] == [
-        "counts", "binary", "mean",
+        "counts", "binary", "columns",
     ]  # fmt: skip
 
 

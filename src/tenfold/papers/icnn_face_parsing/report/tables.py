@@ -96,7 +96,12 @@ def table_ablation(cfg: Cfg, arms: Arms, shown: Face) -> Table:
         Column("params", "parameters", ",d"),
     ]
     found = f"A centre is found where the first stage puts it within {cfg['near']:g} of its own pixels."
-    notes = (POOLED, found, "Other centres: the median of a part's pixels where the method has their mean.")
+    notes = (
+        POOLED,
+        found,
+        "Other centres: the median of a part's pixels where the method has their mean.",
+        "Parameters: of all five nets; of arms without a second stage, of the one that they have.",
+    )
     return Table("What the parts of the method do", shown, ("arm", "faces"), columns, rows, notes)
 
 
