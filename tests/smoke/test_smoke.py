@@ -63,9 +63,7 @@ def test_stages_enter_only_what_their_digest_covers(finished: Path) -> None:
     """A call that reading does not find would hide a change from the digest."""
     code = digest.Code(finished)
     records = [json.loads(path.read_text()) for path in finished.rglob(".run/*.json")]
-    stages: dict[
-        tuple[str, str], set[Definition]
-    ] = {}  # with all that their jobs begin with; notes do not name the job
+    stages: dict[tuple[str, str], set[Definition]] = {}  # with all that their jobs begin with
     for run in records:
         stage = (run["module"], run["stage"])
         stages.setdefault(stage, set()).update(code.roots(*stage, run["cfg"]))
