@@ -282,3 +282,19 @@ def test_the_localisation_net_begins_at_the_usual_places_and_never_turns() -> No
     assert torch.equal(net(maps), usual.expand(2, 6, 2, 3))
     torch.nn.init.normal_(net.theta.weight)
     assert not net(maps)[:, :, [0, 1], [1, 0]].any()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_the_loss_of_a_gpu_is_that_of_a_processor_and_the_same_each_time() -> None:
+    logits = torch.randn(3, 9, 16, 16, generator=torch.Generator().manual_seed(0))
+    labels = torch.randint(0, 9, (3, 16, 16), generator=torch.Generator().manual_seed(1))
+    found = []
+    torch.use_deterministic_algorithms(True)
+    for device in ("cpu", "cuda", "cuda"):
+        own = logits.to(device).requires_grad_()
+        loss = method.channel_softmax_loss(own, labels.to(device))
+        loss.backward()
+        found.append((loss.detach().cpu(), own.grad.cpu()))
+    torch.testing.assert_close(found[1], found[0])
+    assert all(torch.equal(one, other) for one, other in zip(found[1], found[2], strict=True))
