@@ -217,7 +217,7 @@ def _run(call: _Call) -> None:
     records.refuse_other_data(call.cfg, inputs)
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in partials(path):
+        for left in (*partials(path), *partials(records.record_path(path))):
             left.unlink()
     if records.taken_over(outputs, call.cfg, code, inputs):
         job.say("the same job has run for the edition itself: its files are copied")

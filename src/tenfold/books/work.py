@@ -130,9 +130,14 @@ def size_of(net: Cfg, pixels: int, paper: str = "") -> Size:
 
 @cache
 def _size_of(net: str, pixels: int, builder: str) -> Size:
-    module, _, name = builder.rpartition(".")
-    build = getattr(importlib.import_module(module), name)
+    build = _of_paper(builder)
     return _counted(lambda: build(json.loads(net)), (3, pixels, pixels))
+
+
+def _of_paper(name: str) -> Any:
+    """A function or class by its whole name: books know of papers what a plan needs, and import none of them."""
+    module, _, own = name.rpartition(".")
+    return getattr(importlib.import_module(module), own)
 
 
 def _counted(build: Callable[[], Any], shape: tuple[int, ...]) -> Size:
@@ -316,12 +321,11 @@ def _frozen(cfg: Cfg, pixels: int | None = None) -> list[Size]:
 
 def _unet(learned: Cfg, pixels: int) -> Size:
     """What is learned beforehand, a U-net within a denoiser or an attacker."""
-    from tenfold.papers.adversarial_competition.nets import UNet
-    from tenfold.stages.called import called
+    unet = _of_paper("tenfold.papers.adversarial_competition.nets.UNet")
 
-    def built() -> UNet:
-        model = called(learned["call"])([], **learned["settings"]).model
-        return next(module for module in model.modules() if isinstance(module, UNet))
+    def built() -> Any:
+        model = _of_paper(learned["call"])([], **learned["settings"]).model
+        return next(module for module in model.modules() if isinstance(module, unet))
 
     in_channels = next(built().parameters()).shape[1]
     return _counted(built, (in_channels, pixels, pixels))
@@ -433,9 +437,7 @@ def _composed(cfg: Cfg) -> Passes:
 
 def face_net(net: dict[str, Any]) -> Any:
     """A net of iCNN face parsing: ``name``, and what `tenfold.papers.icnn_face_parsing.train.net_of` wants."""
-    from tenfold.papers.icnn_face_parsing.train import net_of
-
-    return net_of(net, net["name"])
+    return _of_paper("tenfold.papers.icnn_face_parsing.train.net_of")(net, net["name"])
 
 
 def _parsers(cfg: Cfg) -> dict[str, Size]:
