@@ -48,7 +48,7 @@ restore: $(READY) ## bring back all that is on record, without computing anythin
 gc: $(READY) ## drop what neither this commit, a branch nor a tag refers to, from store/ and DVC's cache
 	@$(BIN)/tenfold gc
 
-test: $(READY) ## the tests (about 10 minutes on 2 cores)
+test: $(READY) ## the tests (about 15 minutes on 2 cores)
 	@$(BIN)/pytest -n $(WORKERS)
 
 test-all: $(READY) ## the tests with the slow ones
