@@ -135,6 +135,11 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
     collect = add("gc", _gc, "drop from store/ and DVC's cache what neither this commit, a branch nor a tag refers to")
     collect.add_argument("--dry-run", action="store_true", help="only say what would be dropped")
+    exported = add("export", _export, "write a paper's record as an archive that others can read without Tenfold")
+    exported.add_argument("paper", help="its slug")
+    exported.add_argument("--edition", default="", help="that of config.yaml if not given")
+    exported.add_argument("--crate", action="store_true", required=True, help="as a Workflow Run RO-Crate")
+    exported.add_argument("--out", type=Path, metavar="FOLDER", help="build/crate/EDITION-PAPER if not given")
     explain = add("explain", _explain, "say where a file, a cell of a table or a claim comes from")
     explain.add_argument(
         "what",
@@ -324,6 +329,17 @@ def _gc(given: argparse.Namespace) -> int:
     from tenfold.books.gc import gc
 
     print("\n".join(gc(dry_run=given.dry_run)))
+    return 0
+
+
+def _export(given: argparse.Namespace) -> int:
+    from tenfold.books.crate import export
+    from tenfold.books.recorded import Ledger
+
+    edition = given.edition or str(config.house()["edition"])
+    workflow.check_target(edition, given.paper)
+    folder = given.out or Path("build", "crate", f"{edition}-{given.paper}")
+    print("\n".join(export(Ledger(edition, given.paper), folder)))
     return 0
 
 
