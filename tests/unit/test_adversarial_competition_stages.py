@@ -36,7 +36,7 @@ MEETING: dict[str, Any] = {
     "batch_size": 4, "nets": [{"name": "a", "net": NET}],
 }  # fmt: skip
 RECIPE = {"epochs": 1, "batch_size": 15, "lr": 0.05}
-README = (config.ROOT / "README.md").read_text()
+ARENA = (config.ROOT / "docs/arena.md").read_text()
 
 
 def attack_arm(call: str, *, targeted: bool = False, eps: tuple[int, ...] = (4, 8), **settings: Any) -> dict[str, Any]:
@@ -388,7 +388,7 @@ def test_a_users_defence(folder: Path, tmp_path: Path, here: None, code: str, wh
 
 
 def test_the_example_in_readme_joins(folder: Path, tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n# submissions/attacks/.*?\n(.*?)```", README, flags=re.DOTALL)
+    (code,) = re.findall(r"```python\n# submissions/attacks/.*?\n(.*?)```", ARENA, flags=re.DOTALL)
     why, made = enter(folder, tmp_path, "attack", code)
     assert why == ""
     assert made["made/seed0"].all()

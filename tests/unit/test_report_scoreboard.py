@@ -15,7 +15,7 @@ from tenfold.report.claim_pages import claim_pages
 from tenfold.report.evidence import Check, Evidence, Paired
 from tenfold.report.face import Data, Face
 from tenfold.report.gate import Checked
-from tenfold.report.scoreboard import glance, read_claims, readme_block, scoreboard
+from tenfold.report.scoreboard import glance, in_short, read_claims, readme_block, scoreboard
 from tenfold.report.verdict import decide_all
 from tenfold.report.words import write_claims
 
@@ -132,14 +132,17 @@ def test_a_file_of_another_kind_or_edition_is_refused_in_one_line(tmp_path: Path
 def test_readme_has_a_line_a_primary_claim_at_the_largest_edition(tmp_path: Path) -> None:
     papers = read_claims([claims_json(tmp_path, "rco", edition, n) for edition, n in (("small", 3), ("real", 5))])
     ordered = sorted(papers, key=lambda paper: str(paper["face"]["edition"]), reverse=True)
-    table, says, pages = readme_block(ordered).strip().split("\n\n")
-    lines = [[part.strip() for part in line.strip("|").split("|")] for line in table.splitlines()]
-    assert lines[2:] == [["rco", "C1: one is so", "+2.14", "+1.020 [+1.000, +1.040] points", "-", "supported", "real"]]
-    assert says.endswith("What would settle it:")
-    assert pages == "- rco C1: more"
+    lines = [[part.strip() for part in line.strip("|").split("|")] for line in readme_block(ordered).splitlines()]
+    assert lines[2:] == [["rco", "C1: one is so", "+2.14", "+1.020 [+1.000, +1.040] points", "real", "-", "supported"]]
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims/C1.md").write_text("")
-    assert f"- rco [C1]({tmp_path.as_posix()}/claims/C1.md): more" in readme_block(ordered)
+    assert f"| rco | [C1]({tmp_path.as_posix()}/claims/C1.md): one is so |" in readme_block(ordered)
+
+
+def test_several_readings_of_a_claim_stand_in_one_line_in_short() -> None:
+    readings = [{"printed": {"ours": f"{value} [-9.0, +9.0] points"}, "unit": "points"} for value in ("+1.02", "-0.30")]
+    assert in_short({"readings": readings}) == "+1.02, -0.30 points, by reading"
+    assert in_short({"readings": readings[:1]}) == "+1.02 [-9.0, +9.0] points"
 
 
 def test_the_glance_has_a_line_a_reading_and_marks_pipeline_checks(tmp_path: Path) -> None:

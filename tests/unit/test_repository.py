@@ -230,3 +230,9 @@ def test_profiles_show_progress_and_compare_large_files_by_checksum(name: str) -
     assert profile["logger"] == ["tenfold"]
     assert profile["rerun-incomplete"] is True
     assert profile["max-checksum-file-size"] == "2GB"
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda page: page.name)
+def test_links_to_files_of_the_repository_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []

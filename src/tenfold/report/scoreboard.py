@@ -145,29 +145,31 @@ def _by_chance(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def readme_block(papers: Sequence[Claims]) -> str:
-    """README's "results at a glance": a line for each primary claim, at the largest edition that can say something.
-
-    Below, each claim's page, which has the scale, and what would settle it.
-    """
-    header = ("paper", "primary claim", "published", "ours", "gate", "verdict", "edition")
+    """README's "results at a glance": a line for each primary claim, at the largest edition that can say something."""
+    header = ("paper", "primary claim", "published", "ours", "scale", "gate", "word")
     best: dict[tuple[str, str], list[str]] = {}
-    settled_by: dict[tuple[str, str], str] = {}
     for paper in papers:  # smallest edition first
-        for slug, claim, read in _rows([paper]):
-            said = next(word for word in _words((slug, claim, read)).values() if word != "-")
-            key = (slug, f"{claim['id']} {read['reading']}")
+        for claim in paper["claims"]:
+            key = (paper["paper"], claim["id"])
             if claim["role"] != "primary" or (claim["verdict"] == NOT_TESTABLE and key in best):
                 continue
-            numbers = _numbers((slug, claim, read))
-            gate = {None: "-", True: "passed", False: "not passed"}[claim["gate"]["passes"]]
-            short = f"{claim['id']}: {claim['short']}" + (f" ({read['reading']})" if read["reading"] else "")
-            best[key] = [slug, short, numbers["published"], numbers["ours"], gate, said, paper["face"]["edition"]]
             page = Path(paper["folder"], "claims", f"{claim['id']}.md")
             name = f"[{claim['id']}]({page.as_posix()})" if page.exists() else claim["id"]
-            settled_by[slug, claim["id"]] = f"- {slug} {name}: {claim['next']}"
+            published = _numbers((paper["paper"], claim, claim["readings"][0]))["published"]
+            gate = {None: "-", True: "passed", False: "not passed"}[claim["gate"]["passes"]]
+            facts = [published, in_short(claim), paper["face"]["edition"], gate, claim["printed"]["word"]]
+            best[key] = [paper["paper"], f"{name}: {claim['short']}", *facts]
     table = markdown_grid(header, list(best.values()), left=len(header), aligned=False)
-    pages = "A claim's page has our scale beside the paper's, the gate and a forest plot. What would settle it:"
-    return "\n".join([*table, "", pages, "", *settled_by.values()]) + "\n"
+    return "\n".join(table) + "\n"
+
+
+def in_short(claim: Mapping[str, Any]) -> str:
+    """What was measured of a claim: the effect with its interval; of several readings the effects alone."""
+    printed = [read["printed"]["ours"] for read in claim["readings"]]
+    if len(printed) == 1:
+        return str(printed[0])
+    unit = claim["readings"][0]["unit"]
+    return f"{', '.join(text.partition(' [')[0] for text in printed)} {unit}, by reading"
 
 
 def glance(papers: Sequence[Claims]) -> list[str]:
