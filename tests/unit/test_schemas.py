@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from referencing.exceptions import Unresolvable
 from torch import nn
@@ -25,15 +24,12 @@ from tenfold.workflow import WILDCARDS
 
 TESTS = Path(__file__).parents[1]
 PARTS = config.read_yaml(config.SCHEMAS / config.PARTS)["$defs"]
-EXAMPLE = (TESTS.parent / "CONTRIBUTING.md").read_text().partition("settings.schema.yaml`**\n\n```yaml\n")[2]
 SCHEMAS = {
     **{slug: config.PAPERS / config.package_of(slug) / "settings.schema.yaml" for slug in config.papers()},
     "toy": TESTS / "toy/src/tenfold/papers/toy/settings.schema.yaml",
+    "my-paper": TESTS.parent / "examples/new_paper/src/tenfold/papers/my_paper/settings.schema.yaml",
 }
-CONTENTS = {
-    **{slug: config.read_yaml(path) for slug, path in SCHEMAS.items()},
-    "CONTRIBUTING": yaml.safe_load(EXAMPLE.partition("```")[0]),
-}
+CONTENTS = {slug: config.read_yaml(path) for slug, path in SCHEMAS.items()}
 
 # For each part what a slip makes of its value, and what is said of it behind the key.
 SLIPS: dict[str, tuple[Callable[[Any], Any], str]] = {
