@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from tenfold import config, variants, workflow
@@ -67,6 +68,7 @@ def go_to_root(given: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tenfold", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"tenfold {version('tenfold')}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def add(name: str, verb: Verb, text: str) -> argparse.ArgumentParser:

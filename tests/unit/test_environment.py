@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -93,4 +97,24 @@ def test_the_citation_is_that_of_this_version() -> None:
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text()
-    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{PROJECT['version']}] - {citation['date-released']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_a_checkout_can_be_installed_and_says_its_version(tmp_path: Path) -> None:
+    """Without its clone, which it works on, it says so in one line."""
+    sources = tmp_path / "checkout"
+    shutil.copytree(ROOT / "src", sources / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, sources)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "--no-build-isolation", "--target", str(tmp_path / "at"), str(sources)], check=True)
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "at")}
+
+    def tenfold(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, tmp_path / "at/bin/tenfold", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, check=False)
+
+    assert tenfold("--version").stdout == f"tenfold {PROJECT['version']}\n"
+    alone = tenfold("list")
+    assert (alone.returncode, alone.stdout, alone.stderr.count("\n")) == (2, "", 1)
+    assert "without its clone" in alone.stderr
