@@ -15,7 +15,7 @@ from tenfold.books import start, times
 # missing, if it needs them, with two Snakemakes of their own: one that looks, one that makes. At the end each rule is
 # compared with its stage.
 tenfold_workflow.set_environment(sources=sys.path[0])
-house = tenfold_workflow.configured(config, elsewhere=tenfold_workflow.runs_elsewhere(workflow.resource_settings))
+house = tenfold_workflow.configured(config, elsewhere=tenfold_workflow.runs_elsewhere(workflow))
 if workflow.is_main_process:
     backend = workflow.workflow_settings.persistence_backend.name.lower()
     start.begin(backend, house, dry_run=workflow.output_settings.dryrun)

@@ -35,6 +35,7 @@ REPORTED = {"costs", "counts", "tables", "figures", "claims"}
 # What a training process needs, as a cluster is asked for it.
 DECODERS = 8  # threads that decode photographs
 MEGABYTES = 8000
+SHARD = "shard:1"
 
 Wildcards = Any
 Cfg = dict[str, Any]
@@ -171,6 +172,11 @@ class House:
         """
         present = self.elsewhere or any(Path("/dev").glob("nvidia[0-9]*"))
         return int(self.config["device"] == "cuda" or (self.config["device"] == "auto" and present))
+
+    @property
+    def shares_gpus(self) -> bool:
+        """Whether jobs that run elsewhere ask for a share of a GPU: as ``gpu_slots`` says, but the cluster counts them."""
+        return self.elsewhere and bool(self.gpu) and self.config.get("gpu_slots", 1) != 1
 
     def paper(self, slug: str) -> Paper:
         """One of the project's papers."""
@@ -330,12 +336,23 @@ class Paper:
         cfg = self._cfg(stage)
         return lambda wildcards: _processes(cfg(wildcards)) * (DECODERS if "photos" in cfg(wildcards) else 1)
 
-    def resources(self, stage: str) -> dict[str, Callable[[Wildcards], int]]:
-        """What a job needs beside cores: a GPU, where it computes on one, and memory for each of its processes."""
-        cfg = self._cfg(stage)
+    def resources(self, stage: str) -> dict[str, Callable[[Wildcards], int | str]]:
+        """What a job needs beside cores: a GPU, where it computes on one, and memory for each of its processes.
+
+        Where the GPUs of a cluster are shared, a job of one process asks for a shard instead (Slurm's ``--gres``).
+        """
+        cfg, shares = self._cfg(stage), self.house.shares_gpus
+
+        def shard(wildcards: Wildcards) -> str:
+            return SHARD if _processes(cfg(wildcards)) == 1 else ""
+
+        def gpus(wildcards: Wildcards) -> int:
+            return 0 if shares and shard(wildcards) else _gpu_slots(_processes(cfg(wildcards))) * self.house.gpu
+
         return {
-            "gpu": lambda wildcards: _gpu_slots(_processes(cfg(wildcards))) * self.house.gpu,
+            "gpu": gpus,
             "mem_mb": lambda wildcards: _processes(cfg(wildcards)) * MEGABYTES,
+            **({"gres": shard} if shares else {}),
         }
 
     def _cfg(self, stage: str) -> Callable[[Wildcards], Cfg]:
@@ -549,12 +566,13 @@ def _gpu_slots(processes: int) -> int:
     return processes if processes == 1 else processes * lease.slots_of_a_gpu()
 
 
-def runs_elsewhere(settings: Any) -> bool:
-    """Whether jobs are sent to other machines, by Snakemake's resource settings: it then counts jobs, not cores.
+def runs_elsewhere(workflow: Any) -> bool:
+    """Whether jobs are sent to other machines, or this Snakemake runs one that was sent there.
 
-    A dry run has one core in any case.
+    One that sends jobs counts them, not cores; a dry run has one core in any case.
     """
-    return settings.nodes is not None and settings.cores in (None, 1)
+    settings = workflow.resource_settings
+    return workflow.remote_exec or (settings.nodes is not None and settings.cores in (None, 1))
 
 
 WILDCARDS = {

@@ -118,6 +118,20 @@ def test_a_job_that_is_sent_elsewhere_asks_for_what_its_processes_need(
     assert (paper.threads(stage)(wildcards), needs) == (threads, {"gpu": gpus, "mem_mb": megabytes})
 
 
+@pytest.mark.parametrize("slots", [4, "auto"])
+def test_jobs_that_share_the_gpus_of_a_cluster_ask_for_shards(slots: int | str) -> None:
+    def needs(wildcards: SimpleNamespace, stage: str, **overrides: Any) -> tuple[Any, Any]:
+        resources = House({"gpu_slots": slots} | overrides, elsewhere=True).paper("sge").resources(stage)
+        return resources["gpu"](wildcards), resources.get("gres", lambda _: None)(wildcards)
+
+    assert needs(SMALL, "train") == (0, "shard:1")
+    assert needs(FULL, "imagenet.train") == (8, "")
+    assert needs(SMALL, "train", device="cpu") == (0, None)
+    assert needs(SMALL, "train", gpu_slots=1) == (1, None)
+    here = House({"gpu_slots": slots, "device": "cuda"}).paper("sge").resources("train")
+    assert "gres" not in here and here["gpu"](SMALL) == 1
+
+
 def test_a_job_on_the_processor_asks_for_no_gpu_wherever_it_runs() -> None:
     paper = House({"device": "cpu"}, elsewhere=True).paper("sge")
     assert paper.resources("imagenet.train")["gpu"](FULL) == 0
@@ -125,14 +139,18 @@ def test_a_job_on_the_processor_asks_for_no_gpu_wherever_it_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "nodes", "elsewhere"),
+    ("cores", "nodes", "sent", "elsewhere"),
     [
-        pytest.param(None, 100, True, id="profiles/slurm"),
-        pytest.param(1, 100, True, id="profiles/slurm -n"),
-        pytest.param(8, None, False, id="profiles/default"),
-        pytest.param(8, 4, False, id="profiles/default -j 4"),
-        pytest.param(1, None, False, id="-n"),
+        pytest.param(None, 100, False, True, id="profiles/slurm"),
+        pytest.param(1, 100, False, True, id="profiles/slurm -n"),
+        pytest.param(2, 1, True, True, id="a job of profiles/slurm"),
+        pytest.param(8, None, False, False, id="profiles/default"),
+        pytest.param(8, 4, False, False, id="profiles/default -j 4"),
+        pytest.param(1, None, False, False, id="-n"),
     ],
 )
-def test_where_jobs_run_follows_from_what_is_counted(cores: int | None, nodes: int | None, elsewhere: bool) -> None:
-    assert runs_elsewhere(SimpleNamespace(cores=cores, nodes=nodes)) is elsewhere
+def test_where_jobs_run_follows_from_what_is_counted(
+    cores: int | None, nodes: int | None, sent: bool, elsewhere: bool
+) -> None:
+    settings = SimpleNamespace(cores=cores, nodes=nodes)
+    assert runs_elsewhere(SimpleNamespace(resource_settings=settings, remote_exec=sent)) is elsewhere

@@ -14,5 +14,8 @@ rule toy_count:
         **toy.params("count"),
     log:
         "logs/{edition}/toy/count/{arm}/{seeds}.log",
+    threads: toy.threads("count")
+    resources:
+        **toy.resources("count"),
     shell:
         toy.run("count")
