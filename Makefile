@@ -20,7 +20,7 @@ CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-browser bench bench-gpu check fmt lock slurm clean
+.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-slurm test-remote test-browser bench bench-gpu check fmt lock slurm remotes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,12 @@ test-all: $(READY) ## the tests with the slow ones
 test-gpu: $(READY) ## the tests that need a GPU
 	@$(BIN)/pytest -m gpu
 
+test-slurm: $(READY) ## the tests on a real Slurm, started for them (Debian: slurm-wlm munge; make slurm)
+	@$(BIN)/pytest -m slurm
+
+test-remote: $(READY) ## the tests on real ssh, S3 and WebDAV servers, started for them (CONTRIBUTING.md says which; make remotes)
+	@$(BIN)/pytest -m remote
+
 test-browser: $(READY) ## the tests that need a browser (Chromium)
 	@$(BIN)/pytest -m browser
 
@@ -82,7 +88,10 @@ lock: ## pin all packages anew, with hashes, from pyproject.toml
 	@build/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements.lock
 
 slurm: $(READY) ## what profiles/slurm needs, to send jobs to a Slurm cluster
-	@$(BIN)/pip install --quiet --disable-pip-version-check snakemake-executor-plugin-slurm==2.8.0
+remotes: $(READY) ## what DVC needs for remotes over ssh, S3 and WebDAV
+slurm remotes:
+	@$(BIN)/pip install --quiet --disable-pip-version-check $$($(BIN)/python -c "import tomllib; \
+		print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$@'])")
 
 clean: ## remove caches and reports, nothing that was computed
 	@rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis && find src tests scripts -name __pycache__ -exec rm -rf {} +

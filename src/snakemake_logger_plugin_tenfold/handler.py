@@ -14,6 +14,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from snakemake_logger_plugin_tenfold import cluster
 from snakemake_logger_plugin_tenfold.progress import Progress, counted
 from snakemake_logger_plugin_tenfold.reason import in_short, says_change
 from tenfold import config
@@ -31,6 +32,12 @@ SMALL_TALK = (
     "Exiting because a job execution failed",
     "Complete log(s):",
     "Elapsed time:",
+    "Trying to restart job",
+    # of the executor for Slurm
+    "No SLURM account given",
+    "No account was given",
+    "Unable to guess SLURM account",
+    "Cleaning up SLURM log files",
 )
 COMMAND_FAILED = re.compile(r"exit status \d+|(?<=Signals\.)SIG[A-Z]+")
 STOPPED = {"exit status 143", "exit status 130", "SIGTERM", "SIGINT"}  # how a command ends that was asked to stop
@@ -112,7 +119,12 @@ class LogHandler(LogHandlerBase):
                 text = self.own_words(record)
                 if text is not None and text.startswith((INTERRUPTED, TERMINATED)):
                     return self.progress.stop(waits=text.startswith(TERMINATED))
-                return None if text is None or text.startswith(SMALL_TALK) else text
+                if text is not None and (found := cluster.RUN.match(text)):
+                    self.progress.sends = True
+                    return f"jobs are sent to Slurm: squeue --name {found[1]}"
+                if text is not None and (found := cluster.SENT.match(text)):
+                    return self.progress.sent(int(found[1]), found[2])
+                return None if text is None or text.strip().startswith(SMALL_TALK) else text
 
     def failure(self, record: LogRecord) -> str:
         """A failed job in one line, then the last lines of its log; of one that was asked to stop the line alone."""
@@ -122,9 +134,13 @@ class LogHandler(LogHandlerBase):
         )
         if status in STOPPED:
             return self.progress.stopped(says["jobid"], says["rule_name"], record.created)
-        why = says["rule_msg"] or status
-        line = self.progress.fail(says["jobid"], says["rule_name"], why, says["log"], record.created)
-        return "\n".join([line, *(f"    {last}" for path in says["log"] for last in last_lines(Path(path)))])
+        message, logs = says["rule_msg"] or "", [os.path.relpath(path) for path in says["log"]]
+        refused = cluster.refusal(message)
+        if refused is not None:
+            logs = []  # they are of earlier jobs
+        why = refused or cluster.end(message) or message or status
+        line = self.progress.fail(says["jobid"], says["rule_name"], why, logs, record.created)
+        return "\n".join([line, *(f"    {last}" for path in logs for last in last_lines(Path(path)))])
 
     def error(self, record: LogRecord) -> str | None:
         """An error of the whole run; what a failed job's own line says is not said twice."""
@@ -151,6 +167,7 @@ def last_lines(log: Path) -> list[str]:
     """The last lines of a log; none where it was not written."""
     try:
         with log.open(encoding="utf-8", errors="replace") as file:
-            return [line.rstrip() for line in deque(file, LAST_LINES)]
+            lines = (line.rstrip() for line in file)
+            return list(deque(cluster.without_frame(lines) if "slurm_logs" in log.parts else lines, LAST_LINES))
     except FileNotFoundError:
         return []

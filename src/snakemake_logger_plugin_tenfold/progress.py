@@ -31,12 +31,13 @@ class Expected(TypedDict):
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A job that has started, at some second. A target is a job that only names files."""
+    """A job that has started, at some second, for some reason. A target is a job that only names files."""
 
     rule: str
     name: str
     started: float
     is_target: bool = False
+    why: str = ""
 
 
 @dataclass
@@ -47,11 +48,13 @@ class Progress:
         papers: what the names of their rules begin with.
         planned: how many jobs of each rule this run has.
         finished: how many jobs of each rule are done.
+        sends: whether jobs are sent to a cluster; their line then waits for the cluster's number.
     """
 
     papers: Sequence[str] = ()
     planned: Counter[str] = field(default_factory=Counter)
     finished: Counter[str] = field(default_factory=Counter)
+    sends: bool = False
     _jobs: Mapping[int, Expected] = field(default_factory=dict)
     _limits: Mapping[str, int] = field(default_factory=dict)
     _done_in: dict[int, float] = field(default_factory=dict)
@@ -107,12 +110,17 @@ class Progress:
     ) -> str | None:
         """Notes that a job has started, perhaps once more after a failure. A target has no line."""
         name = " ".join([rule, *(f"{wildcard}={value}" for wildcard, value in wildcards.items())])
-        self._running[jobid] = RunningJob(rule, name, now, is_target)
+        self._running[jobid] = job = RunningJob(rule, name, now, is_target, f": {why}" if why else "")
         self._failed.pop(jobid, None)
         self._stopped.discard(jobid)
         if self._first_start is None:
             self._first_start = now
-        return None if is_target else f"{self._done()}start  {name}{f': {why}' if why else ''}"
+        return None if is_target or self.sends else f"{self._done()}start  {name}{job.why}"
+
+    def sent(self, jobid: int, number: str) -> str | None:
+        """Says that a job was sent to the cluster, and by which number it is known there."""
+        job = self._running.get(jobid)
+        return job and f"{self._done()}sent   {job.name} as job {number}{job.why}"
 
     def finish(self, jobid: int, now: float) -> str | None:
         """Notes that a job is done; its line ends with the estimate, where there is a basis for one.

@@ -203,13 +203,18 @@ def _remote(given: argparse.Namespace) -> str:
     return str(given.remote)
 
 
+def _print_each(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
 def _record(given: argparse.Namespace) -> int:
     from tenfold.books import data_remote, index, record, rows
 
     if given.index:
         index.rebuild()
     elif given.data:
-        print("\n".join(data_remote.record_data(_remote(given))))
+        _print_each(data_remote.record_data(_remote(given)))
     elif given.rows:
         edition, slugs = _papers(given)
         print("\n".join(rows.record_rows(edition, slug) for slug in slugs))
@@ -318,7 +323,7 @@ def _restore(given: argparse.Namespace) -> int:
     from tenfold.books.restore import restore, restore_from
 
     if given.data:
-        print("\n".join(restore_data(_remote(given))))
+        _print_each(restore_data(_remote(given)))
         return 0
     if given.rev and (given.papers or given.edition):
         raise UserError("--rev brings all that was on record then; leave papers and --edition out")

@@ -175,7 +175,7 @@ class House:
 
     @property
     def shares_gpus(self) -> bool:
-        """Whether jobs that run elsewhere ask for a share of a GPU: as ``gpu_slots`` says, but the cluster counts them."""
+        """Whether jobs that run elsewhere ask for a share of a GPU, as ``gpu_slots`` says; the cluster counts them."""
         return self.elsewhere and bool(self.gpu) and self.config.get("gpu_slots", 1) != 1
 
     def paper(self, slug: str) -> Paper:

@@ -46,15 +46,28 @@ class Servers:
         self.env = {**os.environ, MARK: str(folder), "PATH": SBIN}
         self._started: list[psutil.Popen] = []
 
-    def start(self, *command: str, ready: Callable[[], bool], env: Mapping[str, str] | None = None) -> None:
-        """Starts a program in the foreground and waits until it is ready."""
-        log = self.folder / f"{Path(command[0]).name}-{len(self._started)}.log"
+    def start(self, *command: str, env: Mapping[str, str] | None = None) -> None:
+        """Starts a program that stays in the foreground."""
+        log = self.folder / f"{len(self._started)}-{Path(command[0]).name}.log"
         with log.open("wb") as output:
             self._started.append(
                 psutil.Popen(command, env={**self.env, **(env or {})}, cwd=self.folder, stdin=subprocess.DEVNULL,
                              stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
             )  # fmt: skip
-        wait_until(ready, lambda: f"{command[0]} is not ready:\n{log.read_text(errors='replace')[-2000:]}")
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Waits until what was started is ready."""
+
+        def logs() -> str:
+            return "".join(f"{path.name}:\n{path.read_text(errors='replace')[-1000:]}\n"
+                           for path in sorted(self.folder.glob("*.log")))  # fmt: skip
+
+        wait_until(ready, lambda: f"the servers are not ready:\n{logs()}")
+
+    def run(self, *command: str) -> None:
+        """Runs a program that prepares something, to its end."""
+        done = subprocess.run(command, env=self.env, cwd=self.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
 
     def stop(self) -> None:
         """Ends all of them, the last started first, and whatever they have left running."""
@@ -94,7 +107,7 @@ def _children(process: psutil.Popen) -> list[psutil.Process]:
     return children
 
 
-def wait_until(condition: Callable[[], bool], otherwise: Callable[[], str], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], otherwise: Callable[[], str], seconds: float = 240.0) -> None:
     """Waits for something to become true; fails with what ``otherwise`` says when it does not."""
     end = time.monotonic() + seconds
     while not condition():

@@ -41,11 +41,11 @@ KillWait=5
 MinJobAge=300
 ReturnToService=2
 GresTypes=gpu,shard
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:2,shard:8 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:3,shard:12 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-# Two GPUs that are none, of four shards each: a shard needs the device file of its GPU.
-GENERIC_RESOURCES = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\nName=shard Count=8\n"
+# Three GPUs that are none, of four shards each: a shard needs the device file of its GPU.
+GENERIC_RESOURCES = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\nName=gpu File=/dev/full\nName=shard Count=12\n"
 
 
 class Slurm:
@@ -81,7 +81,8 @@ class Slurm:
         """A folder with a sbatch that notes its arguments, and a srun that the executor may take SLURM_CONF from."""
         folder = self.folder / "bin"
         folder.mkdir()
-        notes = {"sbatch": f'printf "%s " "$@" >> {self.folder}/submitted; echo >> {self.folder}/submitted\n', "srun": ""}
+        note_down = f'(printf "%s " "$@"; echo) >> {self.folder}/submitted\n'
+        notes = {"sbatch": note_down, "srun": ""}
         for name, note in notes.items():
             own = f'#!/bin/sh\n{note}SLURM_CONF={self.folder}/slurm.conf exec {program(name, PACKAGES)} "$@"\n'
             (folder / name).write_text(own)
@@ -95,9 +96,11 @@ class Slurm:
         files = {"key-file": key, "socket": self.folder / "munge.socket", "pid-file": self.folder / "munged.pid",
                  "log-file": self.folder / "munged.log", "seed-file": self.folder / "munged.seed"}  # fmt: skip
         options = [f"--{name}={path}" for name, path in files.items()]
-        self._servers.start(munged, "--foreground", *options, ready=files["socket"].exists)
-        self._servers.start(controller, "-D", ready=lambda: self.asked("sinfo", "--noheader") != "")
-        self._servers.start(node, "-D", ready=lambda: "idle" in self.asked("sinfo", "--noheader"))
+        self._servers.start(munged, "--foreground", *options)
+        self._servers.wait(files["socket"].exists)
+        self._servers.start(controller, "-D")
+        self._servers.start(node, "-D")
+        self._servers.wait(lambda: "idle" in self.asked("sinfo", "--noheader"))
 
     def asked(self, *command: str) -> str:
         """What one of Slurm's commands prints; empty where it fails."""

@@ -40,11 +40,41 @@ def with_data(repository: Repository, tmp_path: Path) -> Repository:
 
 
 def test_data_go_to_their_own_remote_and_come_back(with_data: Repository) -> None:
-    assert with_data.tenfold("record", "--data", "--remote", "lab").stdout == "tiny: is in the remote lab\n"
+    said = with_data.tenfold("record", "--data", "--remote", "lab").stdout
+    assert said == "tiny: sending 0 MB ...\ntiny: is in the remote lab\n"
     assert with_data.run("git", "status", "--porcelain").stdout == ""
     (with_data.path / PREPARED).unlink()
     assert "tiny: restored from the remote lab" in with_data.tenfold("restore", "--data", "--remote", "lab").stdout
     assert (with_data.path / PREPARED).read_bytes() == CONTENT
+
+
+def test_a_remote_may_be_a_folder_beside_this_one(with_data: Repository, tmp_path: Path) -> None:
+    with_data.dvc("remote", "add", "--local", "near", "../near")
+    with_data.tenfold("record", "--data", "--remote", "near", cwd="config")
+    assert list((tmp_path / "near").rglob("*")), "not where it would be if data/ were the folder that names it"
+    assert with_data.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.parametrize("name", ["labb", "store"])
+def test_only_a_remote_of_ones_own_takes_the_data_of_others(with_data: Repository, name: str) -> None:
+    done = with_data.tenfold("record", "--data", "--remote", name, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (f"tenfold: '{name}' is no remote of your own; allowed: lab; "
+                           "dvc remote add --local NAME URL\n")  # fmt: skip
+
+
+def test_an_empty_remote_has_none_and_one_that_is_not_there_is_said_to_be_missing(
+    with_data: Repository, tmp_path: Path
+) -> None:
+    (with_data.path / PREPARED).unlink()
+    done = with_data.tenfold("restore", "--data", "--remote", "lab", check=False)
+    assert done.returncode == 2
+    assert f"tenfold: remote lab ({tmp_path / 'lab'}): there is no such folder" in done.stderr
+    (tmp_path / "lab").mkdir()
+    done = with_data.tenfold("restore", "--data", "--remote", "lab", check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "has none of " in done.stderr and "tiny; tenfold record --data --remote lab puts there" in done.stderr
 
 
 def test_other_bytes_than_registered_are_refused(with_data: Repository) -> None:

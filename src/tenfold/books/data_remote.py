@@ -7,76 +7,144 @@ be passed on.
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold import registry
-from tenfold.books.ledger import dvc
+from tenfold.books.ledger import MEGABYTE, STORE, dvc
 from tenfold.errors import UserError
 from tenfold.files import sha256, write_text
 from tenfold.workflow import prepared
 
 FOLDER = Path("data")
+ADD = "dvc remote add --local NAME URL"
+
+# What is wrong, by what DVC and its file systems say of it, and how to mend it; {remote} and {secret} are filled in.
+ABSENT = "there is no such folder or bucket; make it first"
+REFUSED = "the server refuses the key: dvc remote modify --local {remote} {secret} VALUE"
+BROKEN = "the connection broke off; nothing is lost, the same command goes on"
+FAULTS = {
+    r"missing dependencies": "what reaches it is not installed: make remotes",
+    r"Connect call failed|Connection refused|Could not connect|Name or service|getaddrinfo": "no server answers there",
+    r"Permission denied for user|40[13]\b|Forbidden|Unauthorized|InvalidAccessKey|SignatureDoesNotMatch": REFUSED,
+    r"\[Errno 13\]|Permission denied": "no permission to write there",
+    r"[Cc]onnection (lost|closed|not open|reset)|[Dd]isconnected|broken|not enough data|timed? ?out": BROKEN,
+    r"bucket does not exist|NoSuchBucket|No such file|not be found|does not exist": ABSENT,
+}
+SECRETS = {"ssh": "keyfile", "s3": "secret_access_key"}
+NOT_THERE = (
+    "Checkout failed"  # how a pull ends that does not find a file, or whose file system keeps the reason to itself
+)
 
 
-def record_data(remote: str) -> list[str]:
-    """Pushes the prepared real datasets that are here to a remote.
+@dataclass(frozen=True)
+class Remote:
+    """A remote of the user's own, for ``data/``."""
+
+    name: str
+    url: str
+
+    def do(self, *arguments: str) -> None:
+        """Runs DVC in ``data/``.
+
+        Raises:
+            UserError: one line that says what is wrong with the remote, or DVC's own reason.
+        """
+        try:
+            dvc(*arguments, folder=FOLDER)
+        except UserError as error:
+            raise self.fault(str(error)) from None
+
+    def look(self) -> None:
+        """Raises a UserError with what is wrong where it cannot be looked into."""
+        self.do("list-url", f"remote://{self.name}/")
+
+    def fault(self, reason: str) -> UserError:
+        """DVC's reason in words that say how to mend it, where it is one of the known ones."""
+        said = next((words for pattern, words in FAULTS.items() if re.search(pattern, reason)), reason)
+        secret = SECRETS.get(self.url.partition("://")[0], "password")
+        url = re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:...@", self.url)
+        return UserError(f"remote {self.name} ({url}): {said.format(remote=self.name, secret=secret)}")
+
+
+def record_data(name: str) -> Iterator[str]:
+    """Pushes the prepared real datasets that are here to a remote; gives a line for each one that is there.
 
     Args:
-        remote: one of the user's own remotes (``dvc remote add --local NAME URL``).
+        name: one of the user's own remotes (``dvc remote add --local NAME URL``).
 
     Raises:
-        UserError: no prepared real dataset is here, one is not what the registry says, or DVC's own reason.
+        UserError: no prepared real dataset is here, one is not what the registry says, or the remote cannot be used.
     """
     here = [entry for entry in _real_datasets() if Path(prepared(entry.name)).exists()]
     if not here:
         raise UserError(
             f"no prepared real dataset is in {FOLDER}/prepared; for example: snakemake {prepared('cifar-10')}"
         )
-    _make_repository()
+    remote = _remote(name)
     for entry in here:
         _check(entry)
-        dvc("--cd", str(FOLDER), "add", _below(entry))
-    dvc("--cd", str(FOLDER), "push", "--remote", remote, *(f"{_below(entry)}.dvc" for entry in here))
-    return [f"{entry.name}: is in the remote {remote}" for entry in here]
+        dvc("add", _below(entry), folder=FOLDER)
+        yield f"{entry.name}: sending {Path(prepared(entry.name)).stat().st_size / MEGABYTE:.0f} MB ..."
+        remote.do("push", "--remote", name, f"{_below(entry)}.dvc")
+        yield f"{entry.name}: is in the remote {name}"
 
 
-def restore_data(remote: str) -> list[str]:
-    """Brings prepared real datasets back from a remote, those that it has.
+def restore_data(name: str) -> Iterator[str]:
+    """Brings prepared real datasets back from a remote, those that it has; gives a line for each one.
 
     Raises:
-        UserError: the remote has none of them, or what it has is not what the registry says.
+        UserError: the remote cannot be used or has none of them, or what it has is not what the registry says.
     """
-    _make_repository()
-    lines, reasons = [], []
-    for entry in _real_datasets():
-        if entry.md5 is None or Path(prepared(entry.name)).exists():
-            continue
-        write_text(Path(f"{prepared(entry.name)}.dvc"), _pointer(entry))
+    wanted = [entry for entry in _real_datasets() if entry.md5 and not Path(prepared(entry.name)).exists()]
+    if not wanted:
+        yield "every prepared dataset is here"
+        return
+    remote = _remote(name)
+    remote.look()
+    missing = []
+    for entry in wanted:
+        pointer = Path(f"{prepared(entry.name)}.dvc")
+        write_text(pointer, _pointer(entry))
         try:
-            dvc("--cd", str(FOLDER), "pull", "--remote", remote, f"{_below(entry)}.dvc")
+            remote.do("pull", "--remote", name, f"{_below(entry)}.dvc")
         except UserError as error:
-            Path(f"{prepared(entry.name)}.dvc").unlink()
-            reasons.append(f"{entry.name}: {error}")
+            pointer.unlink()
+            if NOT_THERE not in str(error):
+                raise
+            remote.look()  # a server that does not answer any more has no files either
+            missing.append(entry.name)
         else:
             _check(entry)
-            lines.append(f"{entry.name}: restored from the remote {remote}")
-    if not lines and reasons:
-        raise UserError("; ".join(reasons))
-    return lines or ["every prepared dataset is here"]
+            yield f"{entry.name}: restored from the remote {name}"
+    if len(missing) == len(wanted):
+        raise UserError(f"remote {name} ({remote.url}): has none of {', '.join(missing)}; "
+                        f"tenfold record --data --remote {name} puts there what is prepared")  # fmt: skip
+    if missing:
+        yield f"not in the remote {name}: {', '.join(missing)}"
 
 
 def _real_datasets() -> list[registry.Dataset]:
     return [entry for entry in map(registry.dataset, registry.names()) if entry.is_foreign and entry.sha256]
 
 
-def _make_repository() -> None:
-    """Makes ``data/`` a DVC repository without git, with the user's own remotes."""
+def _remote(name: str) -> Remote:
+    """One of the user's own remotes, known in ``data/`` too, which is made a DVC repository without git."""
+    listed = re.findall(r"^remote\.(.+)\.url=(.+)$", dvc("config", "--list"), flags=re.MULTILINE)
+    own = {known: url for known, url in listed if url != str(STORE.resolve())}
+    if name not in own:
+        raise UserError(f"'{name}' is no remote of your own; allowed: {', '.join(own) or 'none yet'}; {ADD}")
     if not (FOLDER / ".dvc").exists():
         FOLDER.mkdir(exist_ok=True)
-        dvc("--cd", str(FOLDER), "init", "--no-scm", "--quiet")
+        dvc("init", "--no-scm", "--quiet", folder=FOLDER)
     if Path(".dvc", "config.local").exists():
         shutil.copy(Path(".dvc", "config.local"), FOLDER / ".dvc" / "config.local")
+    if Path(own[name]).is_absolute():  # DVC keeps a folder relative to the file that names it
+        dvc("remote", "modify", "--local", name, "url", own[name], folder=FOLDER)
+    return Remote(name, own[name])
 
 
 def _check(entry: registry.Dataset) -> None:

@@ -22,15 +22,16 @@ MEGABYTE = 1000**2
 CAPS = {"smoke": 2 * MEGABYTE, "small": 3 * MEGABYTE, "real": 3.5 * MEGABYTE, "lab": MEGABYTE, "full": MEGABYTE}
 
 
-def dvc(*arguments: str) -> str:
-    """Runs DVC and gives what it printed.
+def dvc(*arguments: str, folder: Path | None = None) -> str:
+    """Runs DVC, in another folder if one is named, and gives what it printed.
 
     Raises:
         UserError: one line with DVC's own reason.
     """
     if not is_clone():
         _work_without_git()
-    command = [sys.executable, "-m", "dvc", *arguments]
+    within = [] if folder is None else ["--cd", str(folder)]
+    command = [sys.executable, "-m", "dvc", *within, *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         _clean_up()
