@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.books.data_remote import Remote
+
 from .conftest import Repository
 
 CONTENT = b"pixels of somebody else"
@@ -75,6 +77,29 @@ def test_an_empty_remote_has_none_and_one_that_is_not_there_is_said_to_be_missin
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "has none of " in done.stderr and "tiny; tenfold record --data --remote lab puts there" in done.stderr
+
+
+def test_a_remote_of_a_kind_that_is_not_installed(with_data: Repository) -> None:
+    with_data.dvc("remote", "add", "--local", "cloud", "gs://bucket/store")  # dvc-gs is nobody's here
+    done = with_data.tenfold("record", "--data", "--remote", "cloud", check=False)
+    assert done.returncode == 2
+    assert done.stderr == ("tenfold: remote cloud (gs://bucket/store): what DVC needs for it is not installed; "
+                           "for ssh, S3 and WebDAV: make remotes\n")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("unexpected error - Permission denied for user a on host b: Permission denied for user a on host b",
+         "the server refuses the key: dvc remote modify --local lab keyfile VALUE"),
+        ("[Errno 13] Permission denied: '/srv/store'", "no permission to write there"),
+        ("Connection lost", "the connection broke; nothing is lost, the same command goes on"),
+        ("unexpected error - {'a': 1} is new to us", "unexpected error - {'a': 1} is new to us"),
+    ],
+)  # fmt: skip
+def test_what_dvc_says_of_a_remote_is_said_in_plain_words(reason: str, said: str) -> None:
+    fault = Remote("lab", "ssh://me:secret@host/store").fault(reason)
+    assert str(fault) == f"remote lab (ssh://me:...@host/store): {said}"
 
 
 def test_other_bytes_than_registered_are_refused(with_data: Repository) -> None:

@@ -50,10 +50,9 @@ class Place:
 
     def remote(self, house: Repository, *, port: int = 0, url: str = "", **options: str) -> None:
         """Makes it the remote ``lab`` of a house, perhaps through another port, or with other options."""
-        at = str(port or self.port)
-        house.dvc("remote", "add", "--local", "--force", "lab", (url or self.url).format(port=at))
-        for name, value in (self.options | options).items():
-            house.dvc("remote", "modify", "--local", "lab", name, value.format(port=at))
+        settings = {"url": url or self.url, **self.options, **options}
+        lines = [f"    {name} = {value.format(port=port or self.port)}\n" for name, value in settings.items()]
+        (house.path / ".dvc/config.local").write_text("".join(["['remote \"lab\"']\n", *lines]))
 
 
 def folder(servers: Servers) -> Place:

@@ -22,22 +22,22 @@ from tenfold.workflow import prepared
 FOLDER = Path("data")
 ADD = "dvc remote add --local NAME URL"
 
-# What is wrong, by what DVC and its file systems say of it, and how to mend it; {remote} and {secret} are filled in.
-ABSENT = "there is no such folder or bucket; make it first"
-REFUSED = "the server refuses the key: dvc remote modify --local {remote} {secret} VALUE"
-BROKEN = "the connection broke off; nothing is lost, the same command goes on"
-FAULTS = {
-    r"missing dependencies": "what reaches it is not installed: make remotes",
-    r"Connect call failed|Connection refused|Could not connect|Name or service|getaddrinfo": "no server answers there",
-    r"Permission denied for user|40[13]\b|Forbidden|Unauthorized|InvalidAccessKey|SignatureDoesNotMatch": REFUSED,
-    r"\[Errno 13\]|Permission denied": "no permission to write there",
-    r"[Cc]onnection (lost|closed|not open|reset)|[Dd]isconnected|broken|not enough data|timed? ?out": BROKEN,
-    r"bucket does not exist|NoSuchBucket|No such file|not be found|does not exist": ABSENT,
-}
+# What DVC and its file systems say, what that means and how to mend it; {remote} and {secret} are filled in.
+GOES_ON = "nothing is lost, the same command goes on"
+FAULTS = [
+    (r"to be installed", "what DVC needs for it is not installed; for ssh, S3 and WebDAV: make remotes"),
+    (r"Connect call failed|Connection refused|Could not connect|getaddrinfo", f"no server answers there; {GOES_ON}"),
+    (r"Permission denied for user|40[13]\b|Forbidden|Unauthorized|InvalidAccessKey|SignatureDoesNotMatch",
+     "the server refuses the key: dvc remote modify --local {remote} {secret} VALUE"),
+    (r"Permission denied", "no permission to write there"),
+    (r"[Cc]onnection (lost|closed|not open|reset)|[Dd]isconnected|broken|not enough data|timed? ?out",
+     f"the connection broke; {GOES_ON}"),
+    (r"bucket does not exist|NoSuchBucket|No such file|not be found|does not exist",
+     "there is no such folder or bucket; make it first"),
+]  # fmt: skip
 SECRETS = {"ssh": "keyfile", "s3": "secret_access_key"}
-NOT_THERE = (
-    "Checkout failed"  # how a pull ends that does not find a file, or whose file system keeps the reason to itself
-)
+# How a pull ends that does not find a file, or whose file system keeps the reason to itself.
+NOT_THERE = "Checkout failed"
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Remote:
 
     def fault(self, reason: str) -> UserError:
         """DVC's reason in words that say how to mend it, where it is one of the known ones."""
-        said = next((words for pattern, words in FAULTS.items() if re.search(pattern, reason)), reason)
         secret = SECRETS.get(self.url.partition("://")[0], "password")
+        known = (words.format(remote=self.name, secret=secret) for said, words in FAULTS if re.search(said, reason))
         url = re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:...@", self.url)
-        return UserError(f"remote {self.name} ({url}): {said.format(remote=self.name, secret=secret)}")
+        return UserError(f"remote {self.name} ({url}): {next(known, reason)}")
 
 
 def record_data(name: str) -> Iterator[str]:
@@ -115,11 +115,12 @@ def restore_data(name: str) -> Iterator[str]:
             pointer.unlink()
             if NOT_THERE not in str(error):
                 raise
-            remote.look()  # a server that does not answer any more has no files either
             missing.append(entry.name)
         else:
             _check(entry)
             yield f"{entry.name}: restored from the remote {name}"
+    if missing:
+        remote.look()  # a server that does not answer any more has no files either
     if len(missing) == len(wanted):
         raise UserError(f"remote {name} ({remote.url}): has none of {', '.join(missing)}; "
                         f"tenfold record --data --remote {name} puts there what is prepared")  # fmt: skip
