@@ -24,6 +24,7 @@ class CuttingLine:
         self.port: int = self._listening.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept)
         self._passing: list[threading.Thread] = []
+        self._ends: list[socket.socket] = [self._listening]
 
     def __enter__(self) -> CuttingLine:
         self._accepting.start()
@@ -34,17 +35,18 @@ class CuttingLine:
         with socket.socket() as last:  # wakes the thread that accepts
             last.connect_ex(("127.0.0.1", self.port))
         self._accepting.join()
-        self._listening.close()
         for thread in self._passing:
             thread.join()
+        for end in self._ends:
+            end.close()
 
     def _accept(self) -> None:
         while self._open:
             client, _ = self._listening.accept()
             server = socket.socket()
+            self._ends += [client, server]
             if self.left == 0 or server.connect_ex(("127.0.0.1", self.server)) != 0:
                 client.close()
-                server.close()
                 continue
             for pair in ((client, server), (server, client)):
                 thread = threading.Thread(target=self._pass, args=pair)
