@@ -15,6 +15,7 @@ MEND = {
 }
 
 # A job has a Snakemake of its own there, whose frame tells nothing of it. Its progress lines are in the stage's log.
+SIGNAL = re.compile(r"^Command .* died with <Signals\.(\w+)")
 FRAME = (
     *(
         "SNAKEMAKE",
@@ -56,5 +57,6 @@ def refusal(message: str) -> str | None:
 
 
 def without_frame(lines: Iterable[str]) -> list[str]:
-    """Of a job's log there, what neither its Snakemake nor the log of its stage says."""
+    """Of a job's log there, what neither its Snakemake nor the log of its stage says, and the signal that ended it."""
+    lines = (f"ended by {found[1]}" if (found := SIGNAL.search(line)) else line for line in lines)
     return [line for line in lines if not (line.startswith(FRAME) or ENTRY.match(line))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_a_remote_may_be_a_folder_beside_this_one(with_data: Repository, tmp_pat
     with_data.tenfold("record", "--data", "--remote", "near", cwd="config")
     assert list((tmp_path / "near").rglob("*")), "not where it would be if data/ were the folder that names it"
     assert with_data.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_half_a_file_in_a_remote_is_noticed_and_replaced(with_data: Repository, tmp_path: Path) -> None:
+    with_data.tenfold("record", "--data", "--remote", "lab")
+    (there,) = (path for path in (tmp_path / "lab").rglob("*") if path.is_file())
+    there.chmod(0o644)
+    there.write_bytes(CONTENT[:5])
+    (with_data.path / PREPARED).rename(tmp_path / "kept")
+    shutil.rmtree(with_data.path / "data/.dvc/cache")
+    done = with_data.tenfold("restore", "--data", "--remote", "lab", check=False)
+    assert done.returncode == 2
+    assert "tiny" in done.stderr and done.stderr.count("\n") == 1
+    assert not (with_data.path / PREPARED).exists()
+    there.write_bytes(CONTENT[:5])
+    (tmp_path / "kept").rename(with_data.path / PREPARED)
+    with_data.tenfold("record", "--data", "--remote", "lab")
+    assert there.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("name", ["labb", "store"])

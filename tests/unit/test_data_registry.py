@@ -19,6 +19,11 @@ from tenfold.files import canonical_json
 ENTRIES: dict[str, Any] = yaml.safe_load(registry.DATASETS.read_text(encoding="utf-8"))
 
 
+def test_what_may_go_to_a_remote_can_come_back() -> None:
+    entries = [registry.dataset(name) for name in ENTRIES]
+    assert [entry.name for entry in entries if entry.is_foreign and entry.sha256 and not entry.md5] == []
+
+
 def test_foreign_data_is_never_given_away_and_is_cited():
     for name in ENTRIES:
         entry = registry.dataset(name)

@@ -51,6 +51,7 @@ ModuleNotFoundError: No module named 'torch'
 RuleException:
 CalledProcessError in file "toy.smk", line 21:
 Command 'set -euo pipefail;  python -m train' returned non-zero exit status 1.
+Command 'set -euo pipefail;  python -m train' died with <Signals.SIGKILL: 9>.
 [Fri Nov  6 07:08:38 2026]
 Error in rule train:
     jobid: 0
@@ -118,4 +119,5 @@ def test_of_a_log_there_what_the_job_and_slurm_say_is_left() -> None:
     assert cluster.without_frame(LOG.splitlines()) == [
         "srun: error: Unable to create step for job 7: Memory required by task is not available",
         "ModuleNotFoundError: No module named 'torch'",
+        "ended by SIGKILL",
     ]

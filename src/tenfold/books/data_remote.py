@@ -8,8 +8,8 @@ be passed on.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
+from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ FAULTS = [
     (r"Permission denied for user|40[13]\b|Forbidden|Unauthorized|InvalidAccessKey|SignatureDoesNotMatch",
      "the server refuses the key: dvc remote modify --local {remote} {secret} VALUE"),
     (r"Permission denied", "no permission to write there"),
-    (r"[Cc]onnection (lost|closed|not open|reset)|[Dd]isconnected|broken|not enough data|timed? ?out",
+    (r"[Cc]onnection (was closed|lost|closed|not open|reset)|[Dd]isconnected|broken|not enough data|timed? ?out",
      f"the connection broke; {GOES_ON}"),
     (r"bucket does not exist|NoSuchBucket|No such file|not be found|does not exist",
      "there is no such folder or bucket; make it first"),
@@ -57,6 +57,24 @@ class Remote:
             dvc(*arguments, folder=FOLDER)
         except UserError as error:
             raise self.fault(str(error)) from None
+
+    def push(self, entry: registry.Dataset) -> None:
+        """Pushes a prepared dataset, again where an earlier push has left a part of it under its name.
+
+        Some servers keep what has come when a line breaks, and DVC takes it for the whole. None of its commands removes
+        a single object, so its own classes do.
+        """
+        from dvc.repo import Repo  # takes a while
+
+        self.do("push", "--remote", self.name, f"{_below(entry)}.dvc")
+        with Repo(str(FOLDER)) as repo:
+            store = repo.cloud.get_remote_odb(self.name)
+            there = store.oid_to_path(entry.md5)
+            whole = store.fs.size(there) == Path(prepared(entry.name)).stat().st_size
+            if not whole:
+                store.fs.remove(there)
+        if not whole:
+            self.do("push", "--remote", self.name, f"{_below(entry)}.dvc")
 
     def look(self) -> None:
         """Raises a UserError with what is wrong where it cannot be looked into."""
@@ -89,7 +107,7 @@ def record_data(name: str) -> Iterator[str]:
         _check(entry)
         dvc("add", _below(entry), folder=FOLDER)
         yield f"{entry.name}: sending {Path(prepared(entry.name)).stat().st_size / MEGABYTE:.0f} MB ..."
-        remote.do("push", "--remote", name, f"{_below(entry)}.dvc")
+        remote.push(entry)
         yield f"{entry.name}: is in the remote {name}"
 
 
@@ -99,7 +117,7 @@ def restore_data(name: str) -> Iterator[str]:
     Raises:
         UserError: the remote cannot be used or has none of them, or what it has is not what the registry says.
     """
-    wanted = [entry for entry in _real_datasets() if entry.md5 and not Path(prepared(entry.name)).exists()]
+    wanted = [entry for entry in _real_datasets() if not Path(prepared(entry.name)).exists()]
     if not wanted:
         yield "every prepared dataset is here"
         return
@@ -129,7 +147,9 @@ def restore_data(name: str) -> Iterator[str]:
 
 
 def _real_datasets() -> list[registry.Dataset]:
-    return [entry for entry in map(registry.dataset, registry.names()) if entry.is_foreign and entry.sha256]
+    return [
+        entry for entry in map(registry.dataset, registry.names()) if entry.is_foreign and entry.sha256 and entry.md5
+    ]
 
 
 def _remote(name: str) -> Remote:
@@ -141,10 +161,13 @@ def _remote(name: str) -> Remote:
     if not (FOLDER / ".dvc").exists():
         FOLDER.mkdir(exist_ok=True)
         dvc("init", "--no-scm", "--quiet", folder=FOLDER)
-    if Path(".dvc", "config.local").exists():
-        shutil.copy(Path(".dvc", "config.local"), FOLDER / ".dvc" / "config.local")
-    if Path(own[name]).is_absolute():  # DVC keeps a folder relative to the file that names it
-        dvc("remote", "modify", "--local", name, "url", own[name], folder=FOLDER)
+    settings = ConfigParser(interpolation=None)
+    settings.read(Path(".dvc", "config.local"))
+    remote = f"'remote \"{name}\"'"
+    # DVC reads a folder relative to the file that names it, and does not look into what it pulls unless it is told to.
+    settings.read_dict({remote: {"url": own[name], "verify": "true"}})
+    with (FOLDER / ".dvc" / "config.local").open("w", encoding="utf-8") as file:
+        settings.write(file)
     return Remote(name, own[name])
 
 
