@@ -99,8 +99,8 @@ def job_of(slurm: Slurm, house: Repository, arm: str) -> str:
     return max(logs.glob("*.log"), key=lambda path: int(path.stem)).stem
 
 
-def test_the_lines_of_the_readme(house: Repository, slurm: Slurm, local: dict[str, str]) -> None:
-    lines = TYPED.findall((ROOT / "README.md").read_text())
+def test_the_lines_of_the_documentation(house: Repository, slurm: Slurm, local: dict[str, str]) -> None:
+    lines = TYPED.findall((ROOT / "docs/machines.md").read_text())
     look, send, share = (re.sub(r"(full|lab)/sge", "small/toy", line) for line in lines)
     assert "gpu=1" in typed(house, slurm, look, "--config", "device=auto").stdout
     before = len(slurm.submitted)
