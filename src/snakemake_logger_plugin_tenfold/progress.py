@@ -120,7 +120,7 @@ class Progress:
     def sent(self, jobid: int, number: str) -> str | None:
         """Says that a job was sent to the cluster, and by which number it is known there."""
         job = self._running.get(jobid)
-        return job and f"{self._done()}sent   {job.name} as job {number}{job.why}"
+        return f"{self._done()}sent   {job.name} as job {number}{job.why}" if job else None
 
     def finish(self, jobid: int, now: float) -> str | None:
         """Notes that a job is done; its line ends with the estimate, where there is a basis for one.
