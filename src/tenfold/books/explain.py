@@ -50,6 +50,10 @@ class Answer:
     table: Path | None = None
     content: dict[str, Any] = field(default_factory=dict)
 
+    def lines(self) -> list[str]:
+        """What there is to say, for the terminal."""
+        return [*self.warned, self.what, *(f"  {name:9}  {text}" for name, text in self.facts.items() if text)]
+
 
 def explain(asked: str, *, full: bool = False, as_json: bool = False) -> list[str]:
     """Where a file, a cell or a claim comes from, as lines.
@@ -65,14 +69,14 @@ def explain(asked: str, *, full: bool = False, as_json: bool = False) -> list[st
         UserError: there is no such thing, or nothing is known of it; says what there is.
     """
     records = Records()
-    answer = _answer(asked, records)
+    answer = answer_to(asked, records)
     shown = [*answer.files, *([answer.table] if answer.table else [])]
     if as_json:
         behind = {name: origin.facts(name) if origin else None for name, origin in records.all_behind(shown).items()}
         content = {"asked": asked, "what": answer.what, "facts": answer.facts, "warned": answer.warned,
                    "files": [path.as_posix() for path in shown], "lineage": behind, **answer.content}  # fmt: skip
         return [json.dumps(content, sort_keys=True, ensure_ascii=False, indent=1)]
-    lines = [*answer.warned, answer.what, *(f"  {name:9}  {text}" for name, text in answer.facts.items() if text)]
+    lines = answer.lines()
     if not full:
         return [*lines, "  more       --full: the whole lineage, down to the data; --json: for a machine"]
     seen: set[str] = set()
@@ -83,7 +87,13 @@ def explain(asked: str, *, full: bool = False, as_json: bool = False) -> list[st
     return lines
 
 
-def _answer(asked: str, records: Records) -> Answer:
+def answer_to(asked: str, records: Records) -> Answer:
+    """What there is to say of a file, a cell or a claim, as ``explain`` is asked for it; errors are the same.
+
+    Args:
+        asked: as in ``explain``.
+        records: all that is on record; who asks for many things reads it once.
+    """
     for book in ledgers():
         if book.kept_headline is not None and asked == f"{book.slug}-{book.edition}":
             return _of_file(book.kept_headline, records)
@@ -250,7 +260,7 @@ def _standing(files: list[Path], records: Records) -> dict[str, str]:
     """The record that files are on and since when, and how their code stands to today's."""
     origins = [origin for file in files if (origin := records.origin(file)) is not None]
     checksums = {origin.checksum for origin in origins if origin.checksum and origin.book}
-    since = history.on_record_since(checksums, [o.book.provenance_file for o in origins if o.book])
+    since = records.since(checksums, [o.book.provenance_file for o in origins if o.book])
     first = _few([str(commit) for commit in dict.fromkeys(since.values())])
     unknown = f"; since when cannot be told: {history.why_unknown()}" if checksums and not since else ""
     said = ", ".join(dict.fromkeys(origin.source for origin in origins))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tenfold import config
 from tenfold.books import ledger
 from tenfold.books.recorded import RESULTS, ledgers
 from tenfold.errors import UserError
 from tenfold.files import write_text
+
+if TYPE_CHECKING:
+    from tenfold.report.scoreboard import Claims
 
 README = Path("README.md")
 BLOCK = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", flags=re.DOTALL)
@@ -22,17 +26,12 @@ def rebuild(target: Path = Path()) -> None:
     Args:
         target: the folder that stands for the project's root.
     """
-    from tenfold.report.scoreboard import CSV_HEADER, read_claims, readme_block, scoreboard_markdown, scoreboard_rows
+    from tenfold.report.scoreboard import CSV_HEADER, readme_block, scoreboard_markdown, scoreboard_rows
     from tenfold.report.tables import write_csv
 
-    every = []
+    every = recorded_claims()
     for edition in config.EDITIONS:
-        whole = sorted((RESULTS / edition).glob("*/claims.json"))
-        rows = [path for path in sorted((RESULTS / edition).glob("*/rows/claims.json"))
-                if path.parents[1] / "claims.json" not in whole]  # fmt: skip
-        papers = read_claims([*whole, *rows])
-        every += papers
-        if papers:
+        if papers := [paper for paper in every if paper["face"]["edition"] == edition]:
             write_csv(target / RESULTS / edition / "scoreboard.csv", CSV_HEADER, scoreboard_rows(papers))
             write_text(target / RESULTS / edition / "scoreboard.md", scoreboard_markdown(papers))
     if README.exists():
@@ -44,6 +43,19 @@ def rebuild(target: Path = Path()) -> None:
     for book in ledgers():
         ledger.write_ledger(book, target)
     ledger.write_top(target)
+
+
+def recorded_claims() -> list[Claims]:
+    """The content of each ``claims.json`` on record and its ``folder``, smallest edition first; of rows, too."""
+    from tenfold.report.scoreboard import read_claims
+
+    every = []
+    for edition in config.EDITIONS:
+        whole = sorted((RESULTS / edition).glob("*/claims.json"))
+        rows = [path for path in sorted((RESULTS / edition).glob("*/rows/claims.json"))
+                if path.parents[1] / "claims.json" not in whole]  # fmt: skip
+        every += read_claims([*whole, *rows])
+    return every
 
 
 def outdated() -> list[Path]:

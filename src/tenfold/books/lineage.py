@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +71,17 @@ class Records:
     def commits(self) -> dict[str, history.Commit]:
         """The last commit of each record."""
         return history.last_commits([book.provenance_file for book, _ in self.provenances])
+
+    @cached_property
+    def _since(self) -> dict[tuple[frozenset[str], frozenset[Path]], dict[str, history.Commit]]:
+        return {}
+
+    def since(self, checksums: Collection[str], files: Collection[Path]) -> dict[str, history.Commit]:
+        """``history.on_record_since``, which takes a while, asked once for the same: cells of a row share files."""
+        asked = (frozenset(checksums), frozenset(files))
+        if asked not in self._since:
+            self._since[asked] = history.on_record_since(asked[0], sorted(asked[1]))
+        return self._since[asked]
 
     def checksums(self, path: Path) -> set[str]:
         """What is on record of a file's bytes."""

@@ -144,22 +144,33 @@ def _by_chance(rows: Sequence[Row]) -> Iterator[str]:
         yield ""
 
 
+def decided(papers: Sequence[Claims]) -> list[tuple[Claims, Mapping[str, Any]]]:
+    """Each primary claim at the largest edition that can say something of it, with that edition's claims of the paper.
+
+    Args:
+        papers: of each paper its editions, the smallest first.
+    """
+    best: dict[tuple[str, str], tuple[Claims, Mapping[str, Any]]] = {}
+    for paper in papers:
+        for claim in paper["claims"]:
+            key = (paper["paper"], claim["id"])
+            if claim["role"] == "primary" and (claim["verdict"] != NOT_TESTABLE or key not in best):
+                best[key] = (paper, claim)
+    return list(best.values())
+
+
 def readme_block(papers: Sequence[Claims]) -> str:
     """README's "results at a glance": a line for each primary claim, at the largest edition that can say something."""
     header = ("paper", "primary claim", "published", "ours", "scale", "gate", "word")
-    best: dict[tuple[str, str], list[str]] = {}
-    for paper in papers:  # smallest edition first
-        for claim in paper["claims"]:
-            key = (paper["paper"], claim["id"])
-            if claim["role"] != "primary" or (claim["verdict"] == NOT_TESTABLE and key in best):
-                continue
-            page = Path(paper["folder"], "claims", f"{claim['id']}.md")
-            name = f"[{claim['id']}]({page.as_posix()})" if page.exists() else claim["id"]
-            published = _numbers((paper["paper"], claim, claim["readings"][0]))["published"]
-            gate = {None: "-", True: "passed", False: "not passed"}[claim["gate"]["passes"]]
-            facts = [published, in_short(claim), paper["face"]["edition"], gate, claim["printed"]["word"]]
-            best[key] = [paper["paper"], f"{name}: {claim['short']}", *facts]
-    table = markdown_grid(header, list(best.values()), left=len(header), aligned=False)
+    lines = []
+    for paper, claim in decided(papers):
+        page = Path(paper["folder"], "claims", f"{claim['id']}.md")
+        name = f"[{claim['id']}]({page.as_posix()})" if page.exists() else claim["id"]
+        published = _numbers((paper["paper"], claim, claim["readings"][0]))["published"]
+        gate = {None: "-", True: "passed", False: "not passed"}[claim["gate"]["passes"]]
+        facts = [published, in_short(claim), paper["face"]["edition"], gate, claim["printed"]["word"]]
+        lines.append([paper["paper"], f"{name}: {claim['short']}", *facts])
+    table = markdown_grid(header, lines, left=len(header), aligned=False)
     return "\n".join(table) + "\n"
 
 
