@@ -196,18 +196,24 @@ def _meaning(column: str, stem: str, row: dict[str, str], cell: dict[str, Any] |
 
 
 def _of_claim(file: Path, claim: str, records: Records) -> Answer:
+    rows = RESULTS.joinpath(*file.parts[1:-1], "rows", file.name)
+    if not _here(file).is_file() and rows.is_file():  # decided on what single rows say
+        file = rows
     here, made = _here(file), made_path(file)
-    edition, slug = made.parts[1:3] if len(made.parts) == 4 else ("", "")
+    edition, slug = made.parts[1:3] if len(made.parts) > 3 else ("", "")
     if not here.is_file():
         recorded = ", ".join(book.name for book in ledgers())
         raise UserError(f"{edition}/{slug}: has no verdicts here; on record: {recorded or 'nothing'}")
     found = {entry["id"]: entry for entry in read_json(here)["claims"]}
     if claim not in found:
         raise UserError(f"{edition}/{slug}: has no claim '{claim}'; allowed: {', '.join(found)}")
-    entry, origin = found[claim], records.origin(made)
-    if origin is None:
+    entry, origin, of_rows = found[claim], records.origin(made), here.with_name("table-rows.cells.json")
+    if origin is not None:
+        files = [Path(path) for path in sorted(origin.inputs)]
+    elif of_rows.is_file():
+        files = sorted({Path(path) for cell in read_json(of_rows)["cells"] for path in cell["files"]})
+    else:
         raise UserError(f"{made}: no job is known that made it; snakemake --force {made}")
-    files = [Path(path) for path in sorted(origin.inputs)]
     jobs = [(path, behind) for path in files if (behind := records.origin(path)) is not None]
     printed, check = entry["printed"], entry["pipeline_check"]
     ours = [f"{read['reading']} {read['printed']['ours']}{f', n {n}' if (n := read['n']) else ''}".strip()
@@ -222,13 +228,14 @@ def _of_claim(file: Path, claim: str, records: Records) -> Answer:
         "published": f"{printed['published']} ({entry['source']})",
         "in words": entry["sentence"],
         "effects": "; ".join(cells),
-        "made by": f"{origin.rule}, from {_jobs(jobs)}",
+        "made by": f"{origin.rule if origin else 'tenfold record --rows'}, from {_jobs(jobs)}",
         "on": _machine([behind for _, behind in jobs if behind.seeds]),
-        **_standing([made], records),
+        **_standing([made] if origin else files, records),
         "claim": _fixed_before(slug, claim, jobs),
     }
     what = f"{slug}, claim {claim} at {edition}: {entry['claim']}"
-    return Answer(what, files, facts, list(_not_as_recorded(file, records)), made, {"claim": entry})
+    warned = list(_not_as_recorded(file, records))
+    return Answer(what, files, facts, warned, made if origin else None, {"claim": entry})
 
 
 def _fixed_before(slug: str, claim: str, jobs: list[tuple[Path, Origin]]) -> str:
@@ -240,8 +247,9 @@ def _fixed_before(slug: str, claim: str, jobs: list[tuple[Path, Origin]]) -> str
     stands = history.lines_stand_since(file, block)
     if stands is None:
         return f"its entry in {file} is not committed as it stands"
-    trained = {origin.checksum: origin.book for _, origin in jobs if origin.seeds and origin.checksum and origin.book}
-    since = history.on_record_since([*filter(None, trained)], [book.provenance_file for book in {*trained.values()}])
+    trained = {origin.checksum: origin.kept_in for _, origin in jobs
+               if origin.seeds and origin.checksum and origin.kept_in}  # fmt: skip
+    since = history.on_record_since([*trained], [*{*trained.values()}])
     said = f"its entry in {file} stands since {stands}"
     if not since:
         return f"{said}; no trained run of it is on record"
@@ -259,11 +267,11 @@ def _fixed_before(slug: str, claim: str, jobs: list[tuple[Path, Origin]]) -> str
 def _standing(files: list[Path], records: Records) -> dict[str, str]:
     """The record that files are on and since when, and how their code stands to today's."""
     origins = [origin for file in files if (origin := records.origin(file)) is not None]
-    checksums = {origin.checksum for origin in origins if origin.checksum and origin.book}
-    since = records.since(checksums, [o.book.provenance_file for o in origins if o.book])
+    checksums = {origin.checksum for origin in origins if origin.checksum and origin.kept_in}
+    since = records.since(checksums, [origin.kept_in for origin in origins if origin.kept_in])
     first = _few([str(commit) for commit in dict.fromkeys(since.values())])
     unknown = f"; since when cannot be told: {history.why_unknown()}" if checksums and not since else ""
-    said = ", ".join(dict.fromkeys(origin.source for origin in origins))
+    said = _few(list(dict.fromkeys(origin.source for origin in origins)))
     return {
         "record": f"{said}{f'; these bytes since {first}' if first else unknown}",
         "code": "; ".join(dict.fromkeys(f"{origin.code} ({origin.code_today})" for origin in origins[:LISTED])),

@@ -38,6 +38,13 @@ class Origin:
     platform: dict[str, Any]
 
     @property
+    def kept_in(self) -> Path | None:
+        """The file in git that has its checksum: a record, or the run record that is kept with a single row."""
+        if self.book is not None:
+            return self.book.provenance_file
+        return Path(self.source) if self.source.startswith(f"{RESULTS}/") else None
+
+    @property
     def code_today(self) -> str:
         """How the code that made the file stands to today's."""
         try:
