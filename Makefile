@@ -20,7 +20,7 @@ CODE := src scripts tests bench examples
 RULES := Snakefile workflow/rules
 MEND := || { echo "tenfold: make fmt mends most of this" >&2; exit 1; }
 
-.PHONY: always help reproduce report listening-page record compare restore gc test test-all test-gpu test-slurm test-remote test-browser bench bench-gpu check fmt lock slurm remotes clean
+.PHONY: always help reproduce report site listening-page record compare restore gc test test-all test-gpu test-slurm test-remote test-browser bench bench-gpu check fmt lock slurm remotes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ reproduce: $(READY) ## compute all papers, or one: make reproduce EDITION=small 
 report: $(READY) ## build/report.html: Snakemake's report of what was computed, readable offline
 	@target=$$($(BIN)/tenfold target $(VERB)) && pages=$$($(BIN)/tenfold target --pages $(VERB)) \
 		&& $(BIN)/snakemake $$pages --allowed-rules page scoreboard && $(BIN)/snakemake $$target $$pages --report build/report.html
+
+site: $(READY) ## build/site/index.html: all that is on record as a web site, readable offline
+	@$(BIN)/python -m tenfold.site.build
 
 listening-page: $(READY) ## build/listening.html: melodies to compare blindly, for people (EDITION; the key lies in runs/)
 	@mkdir -p build && page=runs/$(or $(EDITION),small)/melody/listening/page.html && $(BIN)/snakemake $$page \

@@ -43,6 +43,7 @@ SHARED = {
 ALLOWED = {
     "identity": {"identity"},
     "books": {"books", "identity", "report", "measure", "training", "nets"},
+    "site": {"site", "books", "report"},
     "data": {"data"},
     "attention": {"attention"},
     "nets": {"nets", "attention"},

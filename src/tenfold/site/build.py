@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tenfold.errors import UserError
 from tenfold.site.pages import FILES, write_pages
+from tenfold.site.record import Paper, papers
 
 SITE = Path("build", "site")
 WORK = Path("build", "site-sources")
 
 
-def build(site: Path, work: Path) -> None:
+def build(every: Sequence[Paper], site: Path = SITE, work: Path = WORK) -> None:
     """Builds the site, whole or not at all.
 
     Args:
+        every: the papers that it is of.
         site: the folder of the site; what was there is replaced.
         work: a folder for sources and what Sphinx keeps.
 
@@ -30,7 +33,7 @@ def build(site: Path, work: Path) -> None:
     for folder in (work, site):
         shutil.rmtree(folder, ignore_errors=True)
     sources, made = work / "pages", work / "html"
-    write_pages(sources)
+    write_pages(sources, every)
     options = ["--quiet", "--fail-on-warning", "--keep-going", "--builder", "html", "--doctree-dir", str(work / "doctrees")]
     if build_main([*options, "--conf-dir", str(Path(__file__).parent), str(sources), str(made)]):
         raise UserError("the site is not built: Sphinx says why above")
@@ -41,7 +44,7 @@ def build(site: Path, work: Path) -> None:
 def main() -> int:
     """Builds the site; a user's mistake is one line and exit code 2."""
     try:
-        build(SITE, WORK)
+        build(papers())
     except UserError as error:
         print(f"tenfold: {error}", file=sys.stderr)
         return 2

@@ -1,18 +1,18 @@
-"""Melodies that are on record as notes, to be heard and seen: WAV, which every browser plays, and a piano roll."""
+"""Melodies that are on record as notes, to be heard and seen: MP3, which every browser plays, and a piano roll."""
 
 from __future__ import annotations
 
 import csv
-import wave
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
 import numpy as np
 from markupsafe import Markup
 
 HEADER = ["piece", "onset", "length", "pitch"]  # of the numbers behind a figure of melodies; in sixteenths, MIDI pitch
 SIXTEENTH = 0.125  # seconds, at 120 beats a minute
-RATE = 8000  # samples a second; four partials of the highest notes stay below half of it
+RATE, BITS = 22050, 32000  # samples and bits a second
 PARTIALS = (1.0, 0.45, 0.2, 0.1)
 ATTACK, DECAY = 0.01, 0.6  # seconds
 
@@ -44,14 +44,14 @@ def samples(notes: Sequence[Note]) -> np.ndarray:
     return (sound / np.abs(sound).max() * 0.8 * 32767).astype("<i2")
 
 
-def write_wav(path: Path, notes: Sequence[Note]) -> None:
+def write_mp3(path: Path, notes: Sequence[Note]) -> None:
     """Writes the sound of notes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(samples(notes).tobytes())
+    frame = av.AudioFrame.from_ndarray(samples(notes)[np.newaxis], format="s16p", layout="mono")
+    frame.sample_rate = RATE
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mp3", rate=RATE, layout="mono", bit_rate=BITS)
+        file.mux([*stream.encode(frame), *stream.encode(None)])
 
 
 def roll(notes: Sequence[Note]) -> Markup:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from tenfold import config
 from tenfold.books.explain import Answer, answer_to
 from tenfold.books.lineage import Origin, Records
 from tenfold.files import write_text
-from tenfold.report.face import NOT_RECOVERED
 from tenfold.report.scoreboard import LEGEND
 from tenfold.site import melodies
 from tenfold.site.printed import Measured, anchor, read_csv, read_printed
-from tenfold.site.record import Edition, Paper, papers
+from tenfold.site.record import Edition, Paper
 
 NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
 TONES = {
@@ -31,17 +33,19 @@ WALKED = ("sge", "real", "table-attention", "SGE", "accuracy")  # the cell whose
 FILES = "files"  # what pages show or offer as it is on record
 
 
-def write_pages(target: Path) -> None:
+def write_pages(target: Path, every: Sequence[Paper]) -> None:
     """Writes the pages' sources and, below ``files/``, what they show as it is.
 
     Args:
         target: a folder; Sphinx builds the site from it.
+        every: the papers that the site is of.
 
     Raises:
-        UserError: something that a page shows is not on record, or not as it was recorded.
+        UserError: something that a page shows is not on record.
+        ValueError: a printed table has other numbers than its CSV.
     """
-    every, records, pages = papers(), Records(), Pages(target)
-    pages.write("index", "home.md", papers=every, count=NUMBERS[len(every)], legend=LEGEND)
+    records, pages = Records(), Pages(target)
+    _write_home(pages, every)
     pages.write("number", "number.md", **_walked(every, records))
     for paper in every:
         pages.write(f"papers/{paper.slug}/index", "paper.md", paper=paper, **_shown(paper.editions[:1]))
@@ -53,8 +57,20 @@ def write_pages(target: Path) -> None:
         for edition in paper.editions:
             _copy(edition, target / FILES / edition.name / edition.slug)
             for table in edition.tables:
-                pages.write(_lineage(edition, table), "lineage.md", paper=paper, edition=edition,
-                            table=read_printed(table), csv=table, rows=_cells(table, records))  # fmt: skip
+                _write_lineage(pages, paper, edition, table, records)
+
+
+def _write_home(pages: Pages, every: Sequence[Paper]) -> None:
+    """Writes the first page: a line for each primary claim."""
+    tally = Counter(claim["verdict"] or claim["pipeline_check"] for paper in every for _, claim in paper.primary)
+    count = NUMBERS[len(every)] if len(every) < len(NUMBERS) else str(len(every))
+    pages.write("index", "home.md", papers=every, count=count, tally=tally.most_common(), legend=LEGEND)
+
+
+def _write_lineage(pages: Pages, paper: Paper, edition: Edition, table: Path, records: Records) -> None:
+    """Writes the page that tells where a table's cells come from."""
+    pages.write(_lineage(edition, table), "lineage.md", paper=paper, edition=edition, table=read_printed(table),
+                csv=table, rows=_cells(table, records))  # fmt: skip
 
 
 class Pages:
@@ -67,7 +83,7 @@ class Pages:
             autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self.templates.filters |= {"html": _as_html, "tone": tone, "rest": _rest, "size": _size, "alt": _alt,
-                                   "heard": melodies.pieces, "roll": melodies.roll}  # fmt: skip
+                                   "told": _told, "heard": melodies.pieces, "roll": melodies.roll}  # fmt: skip
 
     def write(self, name: str, template: str, **content: Any) -> None:
         """Writes one page.
@@ -88,8 +104,9 @@ def tone(word: str) -> str:
 
 
 def _rest(claim: Mapping[str, Any]) -> str:
-    """What a claim's printed word says beside the word: gates that failed, data of others."""
-    return str(claim["printed"]["word"]).removeprefix(claim["verdict"] or claim["pipeline_check"]).strip()
+    """What a claim's printed word says beside the word and, in a column of its own, the data: gates that failed."""
+    said = str(claim["printed"]["word"]).removeprefix(claim["verdict"] or claim["pipeline_check"])
+    return said.partition(f" on {claim['other_data']}")[0].strip()
 
 
 def _as_html(text: str) -> Markup:
@@ -124,8 +141,8 @@ def _copy(edition: Edition, target: Path) -> None:
         copied.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copied)
     for figure in edition.figures:
-        for name, notes in melodies.pieces(figure).items():
-            melodies.write_wav(target / "melodies" / f"{name}.wav", notes)
+        for number, notes in enumerate(melodies.pieces(figure).values(), start=1):
+            melodies.write_mp3(target / "melodies" / f"{figure.stem}-{number}.mp3", notes)
 
 
 # Lineage
@@ -166,7 +183,7 @@ def _body(page: Path) -> str:
     return re.sub(r"^!\[.*\]\(.*\)\n", "", text, flags=re.MULTILINE)
 
 
-def _walked(every: list[Paper], records: Records) -> dict[str, Any]:
+def _walked(every: Sequence[Paper], records: Records) -> dict[str, Any]:
     """One cell's way from the dataset to the table: the jobs in their order, the cell, and the table."""
     slug, edition_name, stem, row, column = WALKED
     edition = next(one for paper in every if paper.slug == slug for one in paper.editions if one.name == edition_name)
@@ -178,6 +195,13 @@ def _walked(every: list[Paper], records: Records) -> dict[str, Any]:
     number = next(number for number, labels in enumerate(read_csv(table).labels, start=1) if " / ".join(labels) == row)
     return {"answer": answer, "steps": [*steps, (answer.table, shown)], "edition": edition, "table": table,
             "printed": read_printed(table), "cell": anchor(number, column)}  # fmt: skip
+
+
+def _told(origin: Origin) -> str:
+    """What the stage that made a file does, as its docstring begins; nothing where it has none."""
+    source = config.ROOT.joinpath("src", *origin.module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    of = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    return (ast.get_docstring(of[origin.stage]) or "").partition("\n")[0]
 
 
 def _in_order(files: list[Path], records: Records) -> list[tuple[Path, Origin | None]]:
