@@ -88,7 +88,7 @@ fmt: $(READY) ## put Python and rules into their form
 
 lock: ## pin all packages anew, with hashes, from pyproject.toml
 	@$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet uv
-	@build/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements.lock
+	@build/uv/bin/uv pip compile pyproject.toml --extra dev --extra site --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet -o requirements.lock
 
 slurm: $(READY) ## what profiles/slurm needs, to send jobs to a Slurm cluster
 remotes: $(READY) ## what DVC needs for remotes over ssh, S3 and WebDAV

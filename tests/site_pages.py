@@ -29,9 +29,7 @@ class Element:
     @property
     def text(self) -> str:
         """Its text, with single blanks."""
-        parts = (part if isinstance(part, str) else f" {part.text} " if part.tag in ("td", "dd", "dt", "p") else part.text
-                 for part in self.content)  # fmt: skip
-        return " ".join("".join(parts).split())
+        return " ".join("".join(part if isinstance(part, str) else part.text for part in self.content).split())
 
 
 class _Reader(HTMLParser):

@@ -34,8 +34,15 @@ def build(every: Sequence[Paper], site: Path = SITE, work: Path = WORK) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     sources, made = work / "pages", work / "html"
     write_pages(sources, every)
-    options = ["--quiet", "--fail-on-warning", "--keep-going", "--builder", "html", "--doctree-dir", str(work / "doctrees")]
-    if build_main([*options, "--conf-dir", str(Path(__file__).parent), str(sources), str(made)]):
+    folders = [
+        "--conf-dir",
+        str(Path(__file__).parent),
+        "--doctree-dir",
+        str(work / "doctrees"),
+        str(sources),
+        str(made),
+    ]
+    if build_main(["--quiet", "--fail-on-warning", "--keep-going", "--builder", "html", *folders]):
         raise UserError("the site is not built: Sphinx says why above")
     shutil.move(sources / FILES, made / FILES)
     made.rename(site)

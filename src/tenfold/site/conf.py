@@ -25,13 +25,15 @@ html_permalinks = False
 
 LIGHT = {
     "color-brand-primary": "#0b5cad", "color-brand-content": "#0b5cad", "color-brand-visited": "#6b3fa0",
-    "color-foreground-primary": "#16191d", "color-foreground-secondary": "#50565f", "color-background-border": "#e2e5ea",
+    "color-foreground-primary": "#16191d", "color-foreground-secondary": "#50565f",
+    "color-background-border": "#e2e5ea",
     "word-yes": "#0a6b41", "word-yes-behind": "#e3f5ec", "word-no": "#a33a00", "word-no-behind": "#fdeee4",
     "word-open": "#0b5cad", "word-open-behind": "#e6f0fb", "word-none": "#50565f", "word-none-behind": "#f1f3f6",
 }  # fmt: skip
 DARK = {
     "color-brand-primary": "#7ab8f5", "color-brand-content": "#7ab8f5", "color-brand-visited": "#c3a5f0",
-    "color-foreground-primary": "#e4e7eb", "color-foreground-secondary": "#a7aeb8", "color-background-border": "#343a42",
+    "color-foreground-primary": "#e4e7eb", "color-foreground-secondary": "#a7aeb8",
+    "color-background-border": "#343a42",
     "word-yes": "#6fd6a4", "word-yes-behind": "#12301f", "word-no": "#f5a173", "word-no-behind": "#3a1f10",
     "word-open": "#7ab8f5", "word-open-behind": "#12283f", "word-none": "#b4bbc5", "word-none-behind": "#24292f",
 }  # fmt: skip

@@ -23,7 +23,7 @@ from tenfold.site import melodies
 from tenfold.site.printed import Measured, anchor, read_csv, read_printed
 from tenfold.site.record import Edition, Paper
 
-NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 TONES = {
     "yes": ("supported", "holds", "reproduced", "effect visible"),
     "no": ("contradicted", "fails", "reversed", "off by"),
@@ -122,7 +122,8 @@ def _size(picture: Path) -> tuple[int, int]:
 def _alt(figure: Path) -> str:
     """What a figure shows, in words: its name, and the columns of the numbers behind it."""
     with figure.with_suffix(".csv").open(encoding="utf-8") as file:
-        return f"Figure: {figure.stem.removeprefix('figure-')}. It shows {', '.join(file.readline().strip().split(','))}."
+        columns = ", ".join(file.readline().strip().split(","))
+    return f"Figure: {figure.stem.removeprefix('figure-')}. It shows {columns}."
 
 
 def _shown(editions: list[Edition]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from tenfold.report.face import NOT_RECOVERED
@@ -109,7 +110,7 @@ def _cells(lines: Sequence[str]) -> tuple[list[str], list[list[str]]]:
 
 def _grid(header: list[str], texts: list[list[str]], measured: Measured, wanted: Iterator[tuple[str, str]]) -> Grid:
     """A grid whose columns are the next ones of the CSV that say what is printed; empty ones were not printed."""
-    keys = header[: sum(key in measured.keys for key in header)]
+    keys = list(takewhile(lambda text: text in measured.keys, header))
     numbers = _row_numbers([row[: len(keys)] for row in texts], keys, measured)
     names = []
     for place in range(len(keys), len(header)):
@@ -117,10 +118,10 @@ def _grid(header: list[str], texts: list[list[str]], measured: Measured, wanted:
         names.append(next(name for name, value in wanted
                           if all(_same(text, measured.rows[number - 1][value])
                                  for text, number in zip(printed, numbers, strict=True))))  # fmt: skip
-    rows = [
-        Row(row[: len(keys)], [Cell(text, anchor(number, name)) for text, name in zip(row[len(keys) :], names, strict=True)])
-        for row, number in zip(texts, numbers, strict=True)
-    ]  # fmt: skip
+    rows = []
+    for row, number in zip(texts, numbers, strict=True):
+        cells = [Cell(text, anchor(number, name)) for text, name in zip(row[len(keys) :], names, strict=True)]
+        rows.append(Row(row[: len(keys)], cells))
     return Grid(keys, header[len(keys) :], rows)
 
 
