@@ -17,14 +17,13 @@ class Element:
         self.tag, self.attributes = tag, attributes
         self.content: list[Element | str] = []
 
-    def all(self, tag: str = "", **wanted: str) -> Iterator[Element]:
-        """The elements in it of a tag; ``id`` as it is, ``kind`` is one of its classes."""
+    def all(self, tag: str = "", kind: str = "") -> Iterator[Element]:
+        """The elements in it, of a tag or with a class (``kind``) where they are given."""
         for part in self.content:
             if isinstance(part, Element):
-                classes = part.attributes.get("class", "").split()
-                if tag in ("", part.tag) and ("kind" not in wanted or wanted["kind"] in classes):
+                if tag in ("", part.tag) and kind in ("", *part.attributes.get("class", "").split()):
                     yield part
-                yield from part.all(tag, **wanted)
+                yield from part.all(tag, kind)
 
     @property
     def text(self) -> str:

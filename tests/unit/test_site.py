@@ -18,6 +18,7 @@ import pytest
 
 from tenfold import config
 from tenfold.books.lineage import Records
+from tenfold.errors import UserError
 from tenfold.report.verdict import DEPENDS, NO_TEST, NOT_TESTABLE, ON_STANDIN, TOO_NOISY, TOO_SMALL
 from tenfold.site import melodies, pages
 from tenfold.site.printed import anchor, read_csv, read_printed
@@ -127,7 +128,7 @@ def test_a_printed_number_that_is_not_in_the_csv_is_refused(old: str, new: str, 
     text = source.with_suffix(".md").read_text()
     assert text.count(old) == 1
     (tmp_path / "table-attention.md").write_text(text.replace(old, new))
-    with pytest.raises(ValueError, match="shows other numbers"):
+    with pytest.raises(UserError, match="shows other numbers"):
         read_printed(tmp_path / "table-attention.csv")
 
 

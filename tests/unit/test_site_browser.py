@@ -127,8 +127,8 @@ def test_a_cell_leads_to_what_explain_says_of_it(site: Path, browser: Any) -> No
     row = page.locator("table.results tr", has=page.locator("th", has_text="SGE"), has_text="66.92").first
     row.locator("a", has_text="66.92").click()
     page.wait_for_url("**/lineage/real/sge/table-attention.html#r7-accuracy")
+    page.wait_for_function("document.querySelector(':target').getBoundingClientRect().bottom < innerHeight")
     cell = page.locator(":target")
-    assert cell.bounding_box()["y"] < DESK["height"]
     asked = "results/real/sge/tables/table-attention.csv:7:accuracy"
     command = [sys.executable, "-m", "tenfold.cli", "explain", asked]
     what, *facts = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
@@ -146,7 +146,7 @@ def test_melodies_play(site: Path, browser: Any) -> None:
         player.evaluate("it => it.play()")
         page.wait_for_timeout(600)
         assert player.evaluate("it => it.currentTime") > 0.1
-        assert player.evaluate("it => it.duration") > 5
+        assert player.evaluate("it => it.duration") > 3
         player.evaluate("it => it.pause()")
     assert wrong == []
 

@@ -34,15 +34,9 @@ def build(every: Sequence[Paper], site: Path = SITE, work: Path = WORK) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     sources, made = work / "pages", work / "html"
     write_pages(sources, every)
-    folders = [
-        "--conf-dir",
-        str(Path(__file__).parent),
-        "--doctree-dir",
-        str(work / "doctrees"),
-        str(sources),
-        str(made),
-    ]
-    if build_main(["--quiet", "--fail-on-warning", "--keep-going", "--builder", "html", *folders]):
+    configured, kept = str(Path(__file__).parent), str(work / "doctrees")
+    options = ["--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", configured, "--doctree-dir", kept]
+    if build_main([*options, str(sources), str(made)]):
         raise UserError("the site is not built: Sphinx says why above")
     shutil.move(sources / FILES, made / FILES)
     made.rename(site)

@@ -1,5 +1,6 @@
 """Sphinx's configuration of the site."""
 
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -41,13 +42,13 @@ html_theme_options: dict[str, Any] = {
     "top_of_page_buttons": [], "light_css_variables": LIGHT, "dark_css_variables": DARK,
 }  # fmt: skip
 
-BOX = '<div class="table-wrapper docutils container"'  # that Furo puts around tables
+BOX = re.compile(r'<div class="(table|math)-wrapper docutils container"')  # that Furo puts around what may be wide
 
 
 def _reach_boxes(app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any) -> None:
     """Makes boxes that scroll reachable by keyboard."""
     if "body" in context:
-        context["body"] = context["body"].replace(BOX, f'{BOX} tabindex="0" role="region" aria-label="table"')
+        context["body"] = BOX.sub(r'\g<0> tabindex="0" role="region" aria-label="\1"', context["body"])
 
 
 def setup(app: Sphinx) -> None:

@@ -20,7 +20,7 @@ from tenfold.books.lineage import Origin, Records
 from tenfold.files import write_text
 from tenfold.report.scoreboard import LEGEND
 from tenfold.site import melodies
-from tenfold.site.printed import Measured, anchor, read_csv, read_printed
+from tenfold.site.printed import anchor, read_csv, read_printed
 from tenfold.site.record import Edition, Paper
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -41,8 +41,7 @@ def write_pages(target: Path, every: Sequence[Paper]) -> None:
         every: the papers that the site is of.
 
     Raises:
-        UserError: something that a page shows is not on record.
-        ValueError: a printed table has other numbers than its CSV.
+        UserError: something that a page shows is not on record, or a printed table has other numbers than its CSV.
     """
     records, pages = Records(), Pages(target)
     _write_home(pages, every)
@@ -156,7 +155,7 @@ def _lineage(edition: Edition, table: Path) -> str:
 
 def _cells(table: Path, records: Records) -> list[tuple[str, list[tuple[str, Answer]]]]:
     """The rows of a table, each with its cells' anchors and what ``tenfold explain`` says of them."""
-    measured: Measured = read_csv(table)
+    measured = read_csv(table)
     return [
         (" / ".join(labels), [(anchor(number, name), answer_to(f"{table}:{number}:{name}", records))
                               for name in measured.columns if _is_told(row, name)])
@@ -190,12 +189,9 @@ def _walked(every: Sequence[Paper], records: Records) -> dict[str, Any]:
     edition = next(one for paper in every if paper.slug == slug for one in paper.editions if one.name == edition_name)
     table = next(path for path in edition.tables if path.stem == stem)
     answer = answer_to(f"{table}:{row}:{column}", records)
-    steps = _in_order(answer.files, records)
-    assert answer.table is not None
-    shown = records.origin(answer.table)
-    number = next(number for number, labels in enumerate(read_csv(table).labels, start=1) if " / ".join(labels) == row)
-    return {"answer": answer, "steps": [*steps, (answer.table, shown)], "edition": edition, "table": table,
-            "printed": read_printed(table), "cell": anchor(number, column)}  # fmt: skip
+    shown = [(answer.table, records.origin(answer.table))] if answer.table else []
+    return {"answer": answer, "steps": _in_order(answer.files, records) + shown, "edition": edition, "table": table,
+            "printed": read_printed(table)}  # fmt: skip
 
 
 def _told(origin: Origin) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from tenfold.errors import UserError
 from tenfold.report.face import NOT_RECOVERED
 
 BAR = re.compile(r"(?<!\\)\|")  # between cells; not within one
@@ -86,7 +87,7 @@ def read_printed(path: Path) -> Printed:
     """A table from the CSV beside its printed form.
 
     Raises:
-        ValueError: a printed number is not that of the CSV.
+        UserError: a printed number is not that of the CSV.
     """
     measured = read_csv(path)
     paragraphs = path.with_suffix(".md").read_text(encoding="utf-8").strip().split("\n\n")
@@ -98,7 +99,7 @@ def read_printed(path: Path) -> Printed:
     try:
         linked = [_grid(header, rows, measured, wanted) for header, rows in grids]
     except StopIteration:
-        raise ValueError(f"{path}: its printed form shows other numbers") from None
+        raise UserError(f"{path}: its printed form shows other numbers; tenfold verify says what is wrong") from None
     return Printed(title.strip("*"), face.strip("_"), linked, notes)
 
 
