@@ -61,9 +61,10 @@ def write_pages(target: Path, every: Sequence[Paper]) -> None:
 
 def _write_home(pages: Pages, every: Sequence[Paper]) -> None:
     """Writes the first page: a line for each primary claim."""
-    tally = Counter(claim["verdict"] or claim["pipeline_check"] for paper in every for _, claim in paper.primary)
+    words = [claim["verdict"] or f"pipeline check: {claim['pipeline_check']}"
+             for paper in every for _, claim in paper.primary]  # fmt: skip
     count = NUMBERS[len(every)] if len(every) < len(NUMBERS) else str(len(every))
-    pages.write("index", "home.md", papers=every, count=count, tally=tally.most_common(), legend=LEGEND)
+    pages.write("index", "home.md", papers=every, count=count, tally=Counter(words).most_common(), legend=LEGEND)
 
 
 def _write_lineage(pages: Pages, paper: Paper, edition: Edition, table: Path, records: Records) -> None:
