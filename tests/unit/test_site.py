@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from tenfold import config
+from tenfold.books.explain import answer_to
 from tenfold.books.lineage import Records
 from tenfold.errors import UserError
 from tenfold.report.verdict import DEPENDS, NO_TEST, NOT_TESTABLE, ON_STANDIN, TOO_NOISY, TOO_SMALL
@@ -156,6 +157,18 @@ def test_a_tables_lineage_says_of_each_cell_what_explain_says(tmp_path: Path) ->
         told = [" ".join(line.split()) for line in facts if not line.startswith("  more ")]
         names, texts = cells[place].all("dt"), cells[place].all("dd")
         assert [f"{name.text} {text.text}" for name, text in zip(names, texts, strict=True)] == told
+
+
+def test_a_claim_that_single_rows_decide_is_told_from_them() -> None:
+    records = Records()
+    said = answer_to("full/pruning-from-scratch:C1", records)
+    rows = ROOT / "results/full/pruning-from-scratch/rows"
+    assert said == answer_to(f"{rows.relative_to(ROOT)}/claims.json:C1", records)
+    (claim,) = [claim for claim in json.loads((rows / "claims.json").read_text())["claims"] if claim["id"] == "C1"]
+    assert said.facts["in words"] == claim["sentence"]
+    jobs = len([file for file in rows.rglob("*.run.json") if "made" not in file.parts])
+    assert said.facts["made by"] == f"tenfold record --rows, from train ({jobs} jobs, seeds 0 1 2 3 4)"
+    assert said.facts["record"].startswith("results/full/pruning-from-scratch/rows/vgg16/full/s0.run.json, ")
 
 
 def test_an_anchor_names_row_and_column() -> None:
