@@ -148,8 +148,8 @@ def test_the_tag_net_has_the_parameters_of_the_official_one() -> None:
 def test_the_tag_net_is_three_matrices_and_two_rectifiers() -> None:
     net, z = TagNet(FEATURES, 4, TAGS).eval(), torch.randn(FEATURES)
     hidden: list[float] = z.tolist()
-    for number, layer in enumerate(net.layers):
-        weight, bias = layer.weight.tolist(), layer.bias.tolist()  # type: ignore[operator,union-attr]
+    for number, layer in enumerate((net.first, net.second, net.last)):
+        weight, bias = layer.weight.tolist(), layer.bias.tolist()
         hidden = [sum(w * u for w, u in zip(row, hidden, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
         hidden = [max(value, 0.0) for value in hidden] if number < 2 else hidden
     assert net(z[None])[0].tolist() == pytest.approx(hidden, abs=1e-6)
@@ -157,7 +157,7 @@ def test_the_tag_net_is_three_matrices_and_two_rectifiers() -> None:
 
 def test_dropout_stands_before_each_matrix_of_the_tag_net() -> None:
     net, seen = TagNet(200, 300, TAGS, dropout=0.5), []
-    for layer in net.layers:
+    for layer in (net.first, net.second, net.last):
         layer.register_forward_pre_hook(lambda _layer, args: seen.append(args[0]))
     net(torch.ones(1, 200))
     for number, values in enumerate(seen):
@@ -248,9 +248,14 @@ def test_no_gradient_goes_through_an_own_word() -> None:
 # Dropout
 
 
+def note_inputs(term: Factored | Plain, seen: list[Tensor]) -> None:
+    term.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+
+
 def test_a_mask_is_shared_by_all_steps_of_a_caption_and_differs_between_captions() -> None:
-    net, seen = captioner(), []
-    net.cell.word.forward = lambda u, weights: seen.append(u) or Factored.forward(net.cell.word, u, weights)  # type: ignore
+    net = captioner()
+    seen: list[Tensor] = []
+    note_inputs(net.cell.word, seen)
     z, s, _ = inputs()
     net(z, s, torch.full((BATCH, STEPS), 3))
     x = seen[0].detach().view(STEPS, BATCH, WORDS)
@@ -264,7 +269,7 @@ def test_a_mask_is_shared_by_all_steps_of_a_caption_and_differs_between_captions
 def test_nothing_is_dropped_of_own_words_or_when_not_in_training() -> None:
     net, (z, s, words) = captioner(), inputs()
     seen: list[Tensor] = []
-    net.cell.word.forward = lambda u, weights: seen.append(u) or Factored.forward(net.cell.word, u, weights)  # type: ignore
+    note_inputs(net.cell.word, seen)
     net(z, s, words, [False, True, True, True])
     rows = {tuple(row) for row in net.embeddings.tolist()}
     assert len(seen) == STEPS  # the known ones together, and one for each own word

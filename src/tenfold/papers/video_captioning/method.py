@@ -40,19 +40,19 @@ class TagNet(nn.Module):
 
     def __init__(self, features: int, hidden: int, tags: int, dropout: float = 0.5) -> None:
         super().__init__()
-        widths = [features, hidden, hidden, tags]
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths[:-1], widths[1:], strict=True))
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.last = nn.Linear(hidden, tags)
         self.dropout = nn.Dropout(dropout)
-        for layer in self.layers:
+        for layer in (self.first, self.second, self.last):
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def forward(self, z: Tensor) -> Tensor:
         """Logits (B, n_y) of the tags from features (B, n_z); their sigmoid is what the captioner is told."""
-        first, second, last = self.layers
-        hidden = F.relu(first(self.dropout(z)))
-        hidden = F.relu(second(self.dropout(hidden)))
-        return last(self.dropout(hidden))
+        hidden = F.relu(self.first(self.dropout(z)))
+        hidden = F.relu(self.second(self.dropout(hidden)))
+        return self.last(self.dropout(hidden))
 
 
 def tag_loss(logits: Tensor, present: Tensor, floor: float = 1e-6) -> Tensor:
