@@ -36,9 +36,24 @@ def captioner(term: type[Factored | Plain] = Factored, dropout: float = 0.5) -> 
     return net.double()
 
 
+LENGTHS = torch.tensor([4, 4, 2])
+
+
 def inputs() -> tuple[Tensor, Tensor, Tensor]:
     z, s = torch.randn(BATCH, FEATURES, dtype=torch.double), torch.rand(BATCH, TAGS, dtype=torch.double)
     return z, s, torch.randint(CLASSES, (BATCH, STEPS))
+
+
+def unpacked(logits: Tensor, lengths: Tensor = LENGTHS) -> list[Tensor]:
+    """For each caption the logits of its words, from those of all captions step by step."""
+    steps = iter(logits)
+    found: list[list[Tensor]] = [[] for _ in lengths]
+    for t in range(int(lengths.max())):
+        for n, length in enumerate(lengths.tolist()):
+            if t < length:
+                found[n].append(next(steps))
+    assert next(steps, None) is None
+    return [torch.stack(of) for of in found]
 
 
 @torch.no_grad()
@@ -69,8 +84,24 @@ def by_hand(net: Captioner, z: Tensor, s: Tensor, words: Tensor) -> Tensor:
 
 def test_the_net_is_a_loop_over_words_gates_and_units_with_matrices_mixed_by_tags() -> None:
     net, (z, s, words) = captioner().eval(), inputs()
-    expected = torch.stack([by_hand(net, z[n], s[n], words[n]) for n in range(BATCH)], 1)
-    assert torch.allclose(net(z, s, words), expected, rtol=0, atol=1e-12)
+    for n, found in enumerate(unpacked(net(z, s, words, LENGTHS))):
+        assert torch.allclose(found, by_hand(net, z[n], s[n], words[n, : LENGTHS[n]]), rtol=0, atol=1e-12)
+
+
+def test_captions_have_to_come_the_longest_first() -> None:
+    net, (z, s, words) = captioner(), inputs()
+    with pytest.raises(ValueError, match="longest caption"):
+        net(z, s, words, torch.tensor([2, 4, 4]))
+
+
+def test_a_caption_in_a_batch_is_what_it_is_alone_and_what_pads_it_does_not_matter() -> None:
+    net, (z, s, words) = captioner().eval(), inputs()
+    together = unpacked(net(z, s, words, LENGTHS))
+    words[2, 2:] = 9
+    assert torch.equal(torch.cat(together), torch.cat(unpacked(net(z, s, words, LENGTHS))))
+    for n, found in enumerate(together):
+        alone = net(z[n : n + 1], s[n : n + 1], words[n : n + 1], LENGTHS[n : n + 1])
+        assert torch.allclose(alone, found, rtol=0, atol=1e-12)
 
 
 def test_without_tags_every_term_is_zero_and_the_cell_sees_its_biases_alone() -> None:
@@ -111,7 +142,7 @@ def test_what_depends_on_the_clip_alone_is_computed_once_a_clip(monkeypatch: pyt
             return forward(*args)
 
         monkeypatch.setattr(term, "forward", counted)
-    net(z, s, words)
+    net(z, s, words, LENGTHS)
     assert calls == {"word": 1, "video": 1, "state": STEPS}  # with known words, theirs are computed together
     calls.clear()
     net.eval()
@@ -180,10 +211,10 @@ def test_the_loss_of_tags_is_a_sum_over_tags_and_a_mean_over_clips() -> None:
 
 
 def test_beta_0_is_the_sum_and_beta_1_the_mean_of_the_words_of_each_caption() -> None:
-    logits, words = torch.randn(STEPS, BATCH, CLASSES), torch.randint(CLASSES, (BATCH, STEPS))
-    lengths = torch.tensor([1, 2, 4])
-    log_p = logits.log_softmax(2)
-    sums = [-sum(float(log_p[t, n, words[n, t]]) for t in range(lengths[n])) for n in range(BATCH)]
+    lengths = torch.tensor([4, 2, 1])
+    logits, words = torch.randn(7, CLASSES), torch.randint(CLASSES, (BATCH, STEPS))
+    log_p = [of.log_softmax(1) for of in unpacked(logits, lengths)]
+    sums = [-sum(float(log_p[n][t, words[n, t]]) for t in range(lengths[n])) for n in range(BATCH)]
     for beta in (0.0, 0.7, 1.0):
         expected = sum(total / int(length) ** beta for total, length in zip(sums, lengths, strict=True)) / BATCH
         assert float(caption_loss(logits, words, lengths, beta)) == pytest.approx(expected, rel=1e-5)
@@ -191,22 +222,31 @@ def test_beta_0_is_the_sum_and_beta_1_the_mean_of_the_words_of_each_caption() ->
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.7, 1.0])
 def test_the_gradient_of_a_word_is_proportional_to_length_to_the_minus_beta(beta: float) -> None:
-    lengths = torch.tensor([1, 2, 5, 9])
-    logits = torch.zeros(9, 4, CLASSES, dtype=torch.double, requires_grad=True)  # all words alike, in all captions
+    lengths = torch.tensor([9, 5, 2, 1])
+    logits = torch.zeros(17, CLASSES, dtype=torch.double, requires_grad=True)  # all words alike, in all captions
     caption_loss(logits, torch.ones(4, 9, dtype=torch.int64), lengths, beta).backward()
     assert logits.grad is not None
-    per_word = logits.grad[0, :, 1].abs()
-    assert torch.allclose(per_word / per_word[0], lengths.double() ** -beta, rtol=1e-5)
-    weight = logits.grad[:, :, 1].abs().sum(0)
-    assert torch.allclose(weight / weight[0], lengths.double() ** (1 - beta), rtol=1e-5)
-    assert not any(logits.grad[length:, n].any() for n, length in enumerate(lengths.tolist()))
+    gradients = unpacked(logits.grad, lengths)
+    of_word = torch.stack([gradient[0, 1].abs() for gradient in gradients])
+    assert torch.allclose(of_word / of_word[-1], lengths.double() ** -beta, rtol=1e-5)
+    of_caption = torch.stack([gradient[:, 1].abs().sum() for gradient in gradients])
+    assert torch.allclose(of_caption / of_caption[-1], lengths.double() ** (1 - beta), rtol=1e-5)
 
 
-def test_padding_and_the_end_are_the_same_word_and_only_the_end_counts() -> None:
-    logits = torch.zeros(4, 1, CLASSES, requires_grad=True)
-    caption_loss(logits, torch.tensor([[3, END, END, END]]), torch.tensor([2]), 0.7).backward()
-    assert logits.grad is not None
-    assert [bool(step.any()) for step in logits.grad] == [True, True, False, False]
+def test_a_caption_is_learned_with_length_to_the_minus_beta_times_its_share() -> None:
+    """Half of all captions are "1", half are "1 1 1": what is learned is the share of "1" that goes on."""
+    words = torch.tensor([[1, 1, 1, END], [1, END, END, END]])
+    lengths = torch.tensor([4, 2])
+    for beta in (0.0, 1.0):
+        logits = torch.zeros(1, 2, requires_grad=True)  # of the second word: end, or go on
+        for _ in range(400):
+            rows = torch.cat(
+                [torch.tensor([[-9.0, 9.0]] * 2), logits, logits, torch.tensor([[-9.0, 9.0], [9.0, -9.0]])]
+            )
+            (gradient,) = torch.autograd.grad(caption_loss(rows, words, lengths, beta), logits)
+            logits = (logits - gradient).detach().requires_grad_()
+        share = 4**-beta / (4**-beta + 2**-beta)  # a half, and a third: beta makes captions shorter
+        assert float(logits.detach().softmax(1)[0, 1]) == pytest.approx(share, abs=1e-3)
 
 
 # Scheduled sampling
@@ -222,12 +262,14 @@ def test_the_probability_of_own_words_rises_from_0_to_0_392_in_50_epochs() -> No
 
 def test_own_words_replace_the_inputs_of_their_steps_and_of_no_others() -> None:
     net, (z, s, words) = captioner().eval(), inputs()
+    all_long = torch.tensor([4, 4, 4])
     own = [True, False, True, False]  # at the first step there is no last word
-    logits = net(z, s, words, own, "argmax")
+    logits = net(z, s, words, all_long, own, "argmax")
     fed = words.clone()
-    fed[:, 1] = net(z, s, words)[1].argmax(1)  # what step 2 is fed
-    assert torch.allclose(logits, net(z, s, fed), rtol=0, atol=1e-12)
-    assert torch.equal(net(z, s, words, [True, False, False, False]), net(z, s, words))
+    fed[:, 1] = torch.stack([of[1] for of in unpacked(net(z, s, words, all_long), all_long)]).argmax(1)
+    assert torch.allclose(logits, net(z, s, fed, all_long), rtol=0, atol=1e-12)
+    only_first = net(z, s, words, all_long, [True, False, False, False])
+    assert torch.equal(net(z, s, words, all_long), only_first)
 
 
 def test_own_words_are_drawn_from_the_distribution_of_the_last_state_without_dropout() -> None:
@@ -239,7 +281,7 @@ def test_own_words_are_drawn_from_the_distribution_of_the_last_state_without_dro
 
 def test_no_gradient_goes_through_an_own_word() -> None:
     net, (z, s, words) = captioner().eval(), inputs()
-    net(z, s, words, [False, True, True, True], "argmax")[-1].sum().backward()
+    net(z, s, words, LENGTHS, [False, True, True, True], "argmax")[-1].sum().backward()
     gradient = net.cell.word.A.grad
     assert gradient is not None and gradient.any()  # through what was fed it goes
     assert not net.own_words(torch.randn(BATCH, HIDDEN).double().requires_grad_(), "argmax").requires_grad
@@ -257,7 +299,7 @@ def test_a_mask_is_shared_by_all_steps_of_a_caption_and_differs_between_captions
     seen: list[Tensor] = []
     note_inputs(net.cell.word, seen)
     z, s, _ = inputs()
-    net(z, s, torch.full((BATCH, STEPS), 3))
+    net(z, s, torch.full((BATCH, STEPS), 3), torch.tensor([4, 4, 4]))
     x = seen[0].detach().view(STEPS, BATCH, WORDS)
     assert torch.equal(x[0], z @ net.first)  # the video is not dropped in the first input
     assert torch.equal(x[1], x[2]) and torch.equal(x[2], x[3])
@@ -270,12 +312,12 @@ def test_nothing_is_dropped_of_own_words_or_when_not_in_training() -> None:
     net, (z, s, words) = captioner(), inputs()
     seen: list[Tensor] = []
     note_inputs(net.cell.word, seen)
-    net(z, s, words, [False, True, True, True])
+    net(z, s, words, LENGTHS, [False, True, True, True])
     rows = {tuple(row) for row in net.embeddings.tolist()}
     assert len(seen) == STEPS  # the known ones together, and one for each own word
     assert all(tuple(row) in rows for u in seen[1:] for row in u.tolist())
     net.eval()
-    assert torch.equal(net(z, s, words), net(z, s, words))
+    assert torch.equal(net(z, s, words, LENGTHS), net(z, s, words, LENGTHS))
 
 
 # Decoding
@@ -287,7 +329,7 @@ def every_caption(net: Captioner, z: Tensor, s: Tensor, steps: int) -> dict[tupl
     found: dict[tuple[int, ...], float] = {}
 
     def grow(prefix: list[int], total: float) -> None:
-        log_p = net(z, s, torch.tensor([[*prefix, END]]))[-1, 0].log_softmax(0)
+        log_p = net(z, s, torch.tensor([[*prefix, END]]), torch.tensor([len(prefix) + 1]))[-1].log_softmax(0)
         for word in range(len(log_p)):
             now = total + float(log_p[word])
             if word == END or len(prefix) + 1 == steps:
@@ -314,6 +356,6 @@ def test_a_beam_of_one_is_greedy_and_greedy_takes_the_likeliest_word_of_each_ste
     assert beam(net, z, s, size=1, steps=6) == found
     for n, words in enumerate(found):
         fed = torch.tensor([[*words, END]])
-        likeliest = net(z[n : n + 1], s[n : n + 1], fed).argmax(2)[:, 0].tolist()
+        likeliest = net(z[n : n + 1], s[n : n + 1], fed, torch.tensor([fed.shape[1]])).argmax(1).tolist()
         assert likeliest[: len(words)] == words
         assert len(words) == 6 or likeliest[len(words)] == END

@@ -133,9 +133,9 @@ class Clip:
         """Each clip several times in a row, for the hypotheses of a beam."""
         return Clip(*(part.repeat_interleave(times, dim=1) for part in (self.video, self.of_word, self.of_state)))
 
-    def chosen(self, clips: Tensor) -> Clip:
-        """Some of the clips."""
-        return Clip(*(part[:, clips] for part in (self.video, self.of_word, self.of_state)))
+    def first(self, n: int) -> Clip:
+        """The first clips."""
+        return Clip(*(part[:, :n] for part in (self.video, self.of_word, self.of_state)))
 
 
 State = tuple[Tensor, Tensor]  # h and c, (B, n_h) each
@@ -168,18 +168,13 @@ class SLSTM(nn.Module):
         """All that depends on the clip alone, from its features (B, n_z) and tags (B, n_y): once a caption."""
         return Clip(self.video(z, self.video.weigh(s)) + self.bias, self.word.weigh(s), self.state.weigh(s))
 
-    def words(self, x: Tensor, clip: Clip) -> Tensor:
-        """The terms (4, T, B, n_h) of words (T, B, n_x) that are known beforehand."""
-        length, n, _ = x.shape
-        term = self.word(x.flatten(0, 1), clip.of_word.repeat(1, length, 1))
-        return term.view(GATES, length, n, -1)
-
     def step(self, word: Tensor, state: State, clip: Clip) -> State:
         """The next state, from a word's term (4, B, n_h) and the last state."""
         h, c = state
-        i, f, o, candidate = (word + clip.video + self.state(h, clip.of_state)).unbind(0)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(candidate)
-        return torch.sigmoid(o) * torch.tanh(c), c
+        a = word + clip.video + self.state(h, clip.of_state)
+        i, f, o = torch.sigmoid(a[:3])
+        c = f * c + i * torch.tanh(a[3])
+        return o * torch.tanh(c), c
 
 
 # The captioner ----------------------------------------------------------------------------------------------------
@@ -221,31 +216,45 @@ class Captioner(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(classes))
 
     def forward(
-        self, z: Tensor, s: Tensor, words: Tensor, own: Sequence[bool] = (), pick: str = "multinomial"
+        self,
+        z: Tensor,
+        s: Tensor,
+        words: Tensor,
+        lengths: Tensor,
+        own: Sequence[bool] = (),
+        pick: str = "multinomial",
     ) -> Tensor:
-        """Logits (T, B, n_v) of each word, given those before it, or what the model itself made of them.
+        """Logits of each word of captions, given those before it, or what the model itself made of them.
+
+        A caption that has ended is computed no further: at step t there are the first ``going[t]`` captions.
 
         Args:
             z: features (B, n_z).
             s: tags (B, n_y).
-            words: int64 (B, T), the captions with their ends.
+            words: int64 (B, T), the captions with their ends, the longest first.
+            lengths: int64 (B,), with the end.
             own: for each step whether all captions of the batch go on with the model's own last word (scheduled
                 sampling; at step 0 it says nothing); empty for teacher forcing.
             pick: how the model's own word is taken: ``multinomial`` or ``argmax``.
+
+        Returns:
+            (sum of lengths, n_v), step by step, as `in_steps` has the words.
         """
-        n, length = words.shape
+        n, going = len(words), captions_going_on(lengths)
         clip = self.cell.clip(self.masked(z), self.masked(s))
-        taught = self.embeddings[words[:, :-1].T] * self.mask(n, self.embeddings.shape[1], z)
-        terms = self.cell.words(torch.cat([(z @ self.first)[None], taught]), clip)
+        caption = torch.cat([torch.arange(count, device=z.device) for count in going])
+        mask = self.mask(n, z, self.embeddings.shape[1])
+        taught = self.embeddings[in_steps(words, going[1:])] * mask[caption[n:]]
+        terms = self.cell.word(torch.cat([z @ self.first, taught]), clip.of_word[:, caption])
         state, outputs = self.start(z), []
-        for t in range(length):
-            term = terms[:, t]
+        for t, (count, term) in enumerate(zip(going, terms.split(going, dim=1), strict=True)):
+            if count < len(state[0]):
+                state, clip = (state[0][:count], state[1][:count]), clip.first(count)
             if t and own and own[t]:
                 term = self.cell.word(self.embeddings[self.own_words(state[0], pick)], clip.of_word)
             state = self.cell.step(term, state, clip)
             outputs.append(state[0])
-        hidden = torch.stack(outputs)
-        return self.logits(hidden * self.mask(n, hidden.shape[2], z))
+        return self.logits(torch.cat(outputs) * self.mask(n, z, state[0].shape[1])[caption])
 
     def logits(self, h: Tensor) -> Tensor:
         """Logits (..., n_v) from hidden units (..., n_h)."""
@@ -264,9 +273,9 @@ class Captioner(nn.Module):
             return logits.argmax(1)
         return torch.multinomial(logits.softmax(1), 1)[:, 0]
 
-    def mask(self, n: int, width: int, like: Tensor) -> Tensor:
-        """What dropout multiplies by (n, width), to be shared by all steps of a caption; ones when not in training."""
-        return F.dropout(torch.ones(n, width, device=like.device), self.dropout, self.training)
+    def mask(self, n: int, like: Tensor, width: int) -> Tensor:
+        """What dropout multiplies by (n, width), the same at all steps of a caption; ones when not in training."""
+        return F.dropout(like.new_ones(n, width), self.dropout, self.training)
 
     def masked(self, values: Tensor) -> Tensor:
         """Values (B, n) with dropout."""
@@ -278,21 +287,42 @@ def own_word_probability(epoch: int, slope: float = 0.008) -> float:
     return slope * epoch
 
 
+def captions_going_on(lengths: Tensor) -> list[int]:
+    """How many captions have a word at each step.
+
+    Args:
+        lengths: int64 (B,), falling.
+
+    Raises:
+        ValueError: they do not fall.
+    """
+    counts: list[int] = lengths.tolist()
+    if sorted(counts, reverse=True) != counts:
+        raise ValueError(f"the longest caption has to stand first: {counts}")
+    return [sum(length > t for length in counts) for t in range(counts[0])]
+
+
+def in_steps(words: Tensor, going: Sequence[int]) -> Tensor:
+    """The words of captions that go on, step by step: (B, T) -> (sum of ``going``,)."""
+    return torch.cat([words[:0, 0], *(words[:count, t] for t, count in enumerate(going))])
+
+
 def caption_loss(logits: Tensor, words: Tensor, lengths: Tensor, beta: float) -> Tensor:
     """``mean over captions of (sum of -log p of their words) / length^beta``; the end counts as a word.
 
-    The gradient of one word is proportional to ``length^-beta``, the weight of a caption to ``length^(1 - beta)``.
+    The gradient of one word is proportional to ``length^-beta``, the weight of a caption to ``length^(1 - beta)``. So
+    what is learned is a distribution in which each caption has ``length^-beta`` times its share.
 
     Args:
-        logits: (T, B, n_v).
-        words: int64 (B, T).
+        logits: (sum of lengths, n_v), step by step.
+        words: int64 (B, T), the longest caption first.
         lengths: int64 (B,), with the end.
         beta: 0 for the plain sum, 1 for the mean.
     """
-    nll = F.cross_entropy(logits.float().flatten(0, 1), words.T.flatten(), reduction="none").view_as(words.T)
-    steps = torch.arange(len(nll), device=words.device)
-    sums = nll.masked_fill(steps[:, None] >= lengths, 0.0).sum(0)
-    return (sums / lengths.float() ** beta).mean()
+    going = captions_going_on(lengths)
+    nll = F.cross_entropy(logits.float(), in_steps(words, going), reduction="none")
+    weights = lengths.to(words.device).float() ** -beta
+    return (nll * in_steps(weights[:, None].expand_as(words), going)).sum() / len(words)
 
 
 # Decoding ---------------------------------------------------------------------------------------------------------
