@@ -57,6 +57,9 @@ rule data_prepare_faces:
 
 
 # Clips with captions: drawn, or captions of real videos, whose frames are not needed.
+
+
+# Clips with captions: drawn; captions of real videos alone; or with the features of their frames.
 rule data_prepare_captions:
     output:
         dataset="data/prepared/{dataset}.safetensors",
@@ -65,6 +68,6 @@ rule data_prepare_captions:
     log:
         "logs/data/{dataset}.log",
     wildcard_constraints:
-        dataset="moving-shapes.*|msvd-captions",
+        dataset="moving-shapes.*|msvd|msvd-captions",
     shell:
         house.run("data.prepare_captions.prepare")
