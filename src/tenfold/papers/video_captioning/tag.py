@@ -66,9 +66,9 @@ def tag(
         )
         z, y = (torch.cat([of[split] for split in cfg["splits"]]).to(compute.device) for of in (seen, present))
 
-        def make(indices: Tensor, _: torch.Generator) -> tuple[Tensor, Tensor]:
+        def make(indices: Tensor) -> tuple[Tensor, Tensor]:
             chosen = indices.to(compute.device)
-            return z[chosen], y[chosen]
+            return z.index_select(0, chosen), y.index_select(0, chosen)
 
         batches = Batches(len(z), recipe.batch_size, make, seed)
         trained = fit(net, batches, detection, recipe, compute, progress, keep_after=cfg["after"], title=f"seed {seed}")
@@ -89,7 +89,7 @@ def tag(
     Files(tags, metrics, history, times).write(per_seed(progress, cfg["seeds"], one_seed), {**facts, "arm": cfg["arm"]})
 
 
-def detection(model: nn.Module, batch: Any, _epoch: int) -> Tensor:
+def detection(model: nn.Module, batch: Any) -> Tensor:
     """The loss of a batch of features and tags."""
     z, present = batch
     return tag_loss(model(z), present)

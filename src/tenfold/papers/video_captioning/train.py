@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,10 +29,11 @@ from tenfold.papers.video_captioning.method import Captioner, Factored, Plain, c
 from tenfold.papers.video_captioning.scores import behind, by_position, lengths_of, measures, written_by
 from tenfold.progress import Progress
 from tenfold.stages.seeds import Files, Outcome, per_seed
-from tenfold.training.batches import Batches
+from tenfold.training.batches import Batches, Drawn
 from tenfold.training.compute import start
-from tenfold.training.loop import Loss, fit
+from tenfold.training.loop import fit
 from tenfold.training.recipe import Recipe
+from tenfold.training.step import Loss
 
 
 @stage
@@ -74,7 +75,8 @@ def train(
         history: a row for each seed and epoch.
         times: likewise.
     """
-    compute = start(cfg["compute"], job)
+    # The lengths of a batch decide what is computed, so that no step is like another: none is captured.
+    compute = replace(start(cfg["compute"], job), captures=False)
     of_words, clips = read_words(words), read_clips(data, cfg["proxy"])
     found, told = load_file(features), {name: t for path in tags for name, t in load_file(path).items()}
     jar = find_meteor() if cfg["meteor"] else None
@@ -176,17 +178,18 @@ def tags_of(variant: Cfg, found: dict[str, Tensor], told: dict[str, Tensor], see
     return tags
 
 
-def captioning(variant: Cfg, epochs: int) -> Loss:
-    """The loss of a batch of captions, with scheduled sampling."""
+def captioning(variant: Cfg, epochs: int) -> list[Loss]:
+    """For each epoch the loss of a batch of captions, with its probability of own words."""
 
-    def loss(model: nn.Module, batch: Any, epoch: int) -> dict[str, Tensor]:
-        z, s, words, lengths, coins = batch
-        chance = own_word_probability(epoch, variant["sampling"] / epochs)
-        own = (coins < chance).tolist()
-        logits = model(z, s, words, lengths, own, variant["pick"])
-        return {"loss": caption_loss(logits, words, lengths, variant["beta"])}
+    def of_epoch(chance: float) -> Loss:
+        def loss(model: nn.Module, batch: Any) -> Tensor:
+            z, s, words, lengths, coins = batch
+            logits = model(z, s, words, lengths, (coins < chance).tolist(), variant["pick"])
+            return caption_loss(logits, words, lengths, variant["beta"])
 
-    return loss
+        return loss
+
+    return [of_epoch(own_word_probability(epoch, variant["sampling"] / epochs)) for epoch in range(epochs)]
 
 
 @dataclass(frozen=True)
@@ -222,14 +225,16 @@ class Examples:
         Lengths and coins stay on the CPU, where they decide what is computed.
         """
 
-        def make(indices: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-            coins = torch.rand(self.words.shape[1], generator=generator)
+        def draw(indices: Tensor, generator: torch.Generator) -> Drawn:
+            return indices, torch.rand(self.words.shape[1], generator=generator)
+
+        def make(indices: Tensor, coins: Tensor) -> tuple[Tensor, ...]:
             lengths, order = self.lengths[indices].sort(descending=True, stable=True)
             words = self.words[indices[order], : int(lengths[0])]
             clips = self.clips[indices[order]].to(z.device)
             return z[clips], s[clips], words.to(z.device), lengths, coins
 
-        return Batches(len(self.words), batch_size, make, seed)
+        return Batches(len(self.words), batch_size, make, seed, draw=draw)
 
 
 def best_of(history: list[dict[str, Any]]) -> int:
