@@ -35,19 +35,19 @@ Arms = dict[str, Arm]
 
 
 def read(cfg: Cfg, paths: Sequence[Path], kind: str) -> Arms:
-    """``captioners`` or ``tags`` by name; a captioner's row has that of its tag net as ``tags`` where it has one."""
+    """``captioners`` or ``tags`` by name."""
     return {name: arm for (_, name), arm in read_arms(paths, cfg["files"][kind], Arm).items()}
 
 
 def with_tags(cfg: Cfg, captioners: Arms, tags: Arms) -> Arms:
-    """Captioners with what was measured of their tag nets, as ``tags``."""
+    """Captioners with what was measured of their tag nets, as ``tags``; their data as reports call them."""
     found = {}
     for name, arm in captioners.items():
         net = tags.get(cfg["variants"][name]["net"])
         rows = {
             seed: {**row, "tags": net.rows[seed]} if net and seed in net.rows else row for seed, row in arm.rows.items()
         }
-        found[name] = replace(arm, rows=rows)
+        found[name] = replace(arm, rows=rows, facts={**arm.facts, "data": cfg["data"]["name"]})
     return found
 
 
