@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -66,13 +67,14 @@ class Words:
     words: list[str]
     tags: list[str]
 
-    def __post_init__(self) -> None:
-        self.__dict__["_number"] = {word: number for number, word in enumerate(self.words)}
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each word."""
+        return {word: number for number, word in enumerate(self.words)}
 
     def encode(self, caption: Sequence[str]) -> list[int]:
         """The numbers of a caption's words, and the end."""
-        numbers: dict[str, int] = self.__dict__["_number"]
-        return [*(numbers.get(word, 1) for word in caption), END]
+        return [*(self.numbers.get(word, 1) for word in caption), END]
 
     def decode(self, numbers: Sequence[int]) -> list[str]:
         """The words of a caption."""

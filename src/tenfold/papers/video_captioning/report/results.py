@@ -74,4 +74,6 @@ def differs(cfg: Cfg, name: str) -> str:
         return f"own words up to {variant['sampling']:g}"
     if name.startswith("tags-") and name not in DIFFERS:
         return f"tag net of {variant['tags_after']} epochs"
+    if name == "leaky" and variant["tags"] == "present":
+        return "the vocabulary knows validation and test captions"
     return DIFFERS.get(name, name)
