@@ -56,9 +56,6 @@ rule data_prepare_faces:
         house.run("data.prepare_faces.prepare")
 
 
-# Clips with captions: drawn, or captions of real videos, whose frames are not needed.
-
-
 # Clips with captions: drawn; captions of real videos alone; or with the features of their frames.
 rule data_prepare_captions:
     output:
