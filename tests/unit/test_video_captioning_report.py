@@ -13,7 +13,7 @@ import pytest
 from tenfold import config
 from tenfold.launcher import Job
 from tenfold.papers.video_captioning.report.figures import by_setting
-from tenfold.papers.video_captioning.report.results import differs, read, with_tags
+from tenfold.papers.video_captioning.report.results import differs, read, weighted_length, with_tags
 from tenfold.papers.video_captioning.report.tables import TABLES, tables
 from tenfold.papers.video_captioning.report.verdicts import claims, overall_scores
 from tenfold.workflow import House
@@ -95,11 +95,18 @@ def test_a_figure_of_a_setting_has_the_captioners_that_differ_in_it_alone(tmp_pa
     assert [name for _, name in by_setting(cfg, arms, "sampling")] == ["forced", "eps-0.2", "full", "eps-0.8"]
 
 
+def test_references_are_weighted_by_their_length_with_its_end() -> None:
+    counts = [0, 1, 0, 1]  # one word and three: lengths of 2 and 4 with their ends
+    assert weighted_length(counts, 0.0) == 2.0
+    assert weighted_length(counts, 1.0) == pytest.approx((1 / 2 + 3 / 4) / (1 / 2 + 1 / 4))
+    assert weighted_length(counts, 2.0) == pytest.approx((1 / 4 + 3 / 16) / (1 / 4 + 1 / 16))
+
+
 def test_a_captioner_knows_how_good_its_tags_are(tmp_path: Path) -> None:
     cfg, files = made_up(tmp_path, "small")
     nets = read(cfg, files["tags"], "tags")
     arms = with_tags(cfg, read(cfg, files["captioners"], "captioners"), nets)
-    assert arms["static"].at("tags", "gain") == nets["static"].at("gain")
+    assert arms["no-tags"].at("tags", "gain") == nets["both"].at("gain")
     assert arms["full"].at("tags", "gain") == nets["both"].at("gain")
 
 
@@ -117,6 +124,9 @@ def test_tables_have_all_captioners_and_say_that_meteor_was_not_measured(tmp_pat
     beta = (tmp_path / "table-beta.md").read_text()
     assert beta.index("| beta-0 ") < beta.index("| full ") < beta.index("| beta-1 ")
     assert "not recovered" in beta
+    for exponent, weighted in ((0, 10.0), (1, sum(n / (n + 1) for n in range(21)) / sum(1 / n for n in range(1, 22)))):
+        (row,) = [line for line in beta.splitlines() if f"| beta {exponent} " in line]
+        assert row.split("|")[-2].strip() == f"{weighted:.2f}"
 
 
 def test_every_captioner_of_every_edition_is_told_apart_in_words() -> None:

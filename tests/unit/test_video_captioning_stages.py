@@ -290,7 +290,7 @@ def test_a_file_that_cannot_be_captioned_gets_one_line(
     [
         (["--edition", "real"], "has no captioner that has seen frames; allowed: smoke, small"),
         (["--arm", "best"], "is no captioner of small; allowed: full, no-tags"),
-        ([], "train the captioner first, with `snakemake runs/small/video-captioning/private/weights/full/s0-2"),
+        ([], "train the captioner first, with `snakemake runs/small/video-captioning/private/weights/full/s0-4"),
     ],
 )
 def test_a_captioner_that_is_not_there_is_told_in_one_line(

@@ -92,6 +92,12 @@ def _job(edition: Edition, *names: str) -> Cfg:
     return {"data": edition.data, **{name: edition.settings[name] for name in ("proxy", *names)}}
 
 
+def _compute(edition: Edition) -> Cfg:
+    """Device and precision; the edition's precision where none is asked for."""
+    asked = edition.compute
+    return {**asked, "precision": edition.settings["precision"]} if asked["precision"] == "auto" else asked
+
+
 def words(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One vocabulary, and the tags."""
     return {**_job(edition, "tags"), **edition.settings["vocabularies"][wildcards.vocabulary]}
@@ -107,7 +113,7 @@ def tag(edition: Edition, wildcards: Wildcards) -> Cfg:
     settings, own = edition.settings, edition.settings["tag_nets"][wildcards.arm]
     return {
         "data": edition.data,
-        "compute": edition.compute,
+        "compute": _compute(edition),
         "seeds": seeds_of(wildcards.seeds),
         "arm": wildcards.arm,
         "features": own["features"],
@@ -125,7 +131,7 @@ def train(edition: Edition, wildcards: Wildcards) -> Cfg:
     variant = variant_of(settings, wildcards.arm)
     return {
         **_job(edition, "net", "captions", "decode", "select", "kinds", "meteor"),
-        "compute": edition.compute,
+        "compute": _compute(edition),
         "seeds": seeds_of(wildcards.seeds),
         "arm": wildcards.arm,
         "variant": {key: value for key, value in variant.items() if key not in ("vocabulary", "net")},

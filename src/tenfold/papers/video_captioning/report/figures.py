@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tenfold.launcher import Cfg, Input, Inputs, Job, Outputs, main, stage
-from tenfold.papers.video_captioning.report.results import Arms, read
+from tenfold.papers.video_captioning.report.results import Arms, read, weighted_length
 from tenfold.report.arms import face_of
 from tenfold.report.face import Face
 from tenfold.report.figures import (
@@ -38,19 +38,22 @@ def by_setting(cfg: Cfg, captioners: Arms, key: str) -> list[tuple[float, str]]:
 
 
 def figure_length(cfg: Cfg, captioners: Arms, words: Words, shown: Face, paths: Outputs) -> None:
-    """Mean length of captions against beta."""
-    frame = pd.DataFrame(
+    """Mean length of captions against beta, beside that of the references as the loss weighs them."""
+    betas = by_setting(cfg, captioners, "beta")
+    rows: list[dict[str, Any]] = [
         {"beta": beta, "captions": title, "seed": seed, "words": length}
-        for beta, name in by_setting(cfg, captioners, "beta")
+        for beta, name in betas
         for how, title in (("greedy", "greedy"), ("beam", "beam"))
         for seed, length in captioners[name].at(how, "length").items()
-    )
+    ]
+    references = captioners["full"].facts["reference_lengths"]
+    rows += [{"beta": beta, "captions": "references, weighted by length to the power of -beta", "seed": 0,
+              "words": weighted_length(references, beta)} for beta, _ in betas]  # fmt: skip
+    frame = pd.DataFrame(rows)
     figure, (axes,) = new_figure("Mean length of captions against beta", shown)
     draw_lines(axes, frame, x="beta", y="words", arm="captions", within=POSITIVE)
-    references = captioners["full"].facts["reference_length"]
-    axes.axhline(references, color="0.2", linewidth=1)
     axes.set(xlabel="beta: a caption's loss is divided by its length to this power", ylabel="words of a test caption")
-    add_note(figure, f"The line is the mean length of the references: {references:.2f} words")
+    add_note(figure, "References: what a captioner would say that drew from all that its loss teaches it")
     add_words(figure, words, "C4", "C4-overlong", "C4-weights")
     save_figure(figure, frame, paths)
 

@@ -51,6 +51,17 @@ def with_tags(cfg: Cfg, captioners: Arms, tags: Arms) -> Arms:
     return found
 
 
+def weighted_length(counts: Sequence[int], beta: float) -> float:
+    """The mean length of captions, each with ``length^-beta`` times its share, as the loss has it: what it teaches.
+
+    Args:
+        counts: how many captions have 0, 1, ... words.
+        beta: of the loss, whose lengths count the end as a word.
+    """
+    weights = [count * (words + 1) ** -beta for words, count in enumerate(counts)]
+    return sum(words * weight for words, weight in enumerate(weights)) / sum(weights)
+
+
 DIFFERS = {
     "full": "-",
     "no-tags": "a plain cell",

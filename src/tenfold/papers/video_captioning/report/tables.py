@@ -13,6 +13,7 @@ from tenfold.papers.video_captioning.report.results import (
     Arms,
     differs,
     read,
+    weighted_length,
 )
 from tenfold.report.arms import face_of
 from tenfold.report.face import Data, Face
@@ -118,18 +119,23 @@ def table_sampling(cfg: Cfg, captioners: Arms, shown: Face) -> Table:
 
 def table_beta(cfg: Cfg, captioners: Arms, shown: Face) -> Table:
     """The exponent of the length by which a caption's loss is divided."""
-    length = next(iter(captioners.values())).facts["reference_length"]
+    facts = captioners["full"].facts
+    rows = []
+    for row in rows_of(cfg, captioners, ("beta-0", "beta-0.35", "full", "beta-1")):
+        weighted = weighted_length(facts["reference_lengths"], cfg["variants"][row.keys[0]]["beta"])
+        rows.append(Row(row.keys, {**row.cells, "weighted": Cell(exact=weighted)}))
     return Table(
         "The exponent beta of the loss",
         shown,
         ("captioner", "what differs"),
-        (*COLUMNS, *LENGTHS),
-        rows_of(cfg, captioners, ("beta-0", "beta-0.35", "full", "beta-1")),
+        (*COLUMNS, *LENGTHS, Column("weighted", "words, references weighted", ".2f")),
+        rows,
         (
             SCALE,
             ABLATION,
-            f"References have {length:.2f} words. The full captioner has beta 0.7.",
-            "A word weighs the length to the power of -beta: the larger beta, the more short captions count.",
+            f"References have {facts['reference_length']:.2f} words. The full captioner has beta 0.7.",
+            "A caption counts with its length to the power of -beta: the larger beta, the more the short ones.",
+            "Weighted so, the references have the words of the last column.",
         ),
     )
 
