@@ -209,21 +209,32 @@ def test_a_word_is_right_at_its_place_where_any_reference_has_it_there() -> None
     torch.manual_seed(1)
     known = Words(["<end>", "<unknown>", "a", "b", "c"], [])
     net = Captioner(torch.randn(5, 4), 3, 2, 6).eval()
-    z, s = torch.randn(4, 2), torch.rand(4, 3)
+    net.output_bias.data[1] = -99.0  # what is unknown is not written
+    z, s = torch.randn(12, 2), torch.rand(12, 3)
     written = written_by(net, z, s, steps=4)
     # References that are what the model writes: all is right, after own words and after given ones.
     own = [[known.decode(numbers)] for numbers in written]
     found = by_position(net, z, s, written, own, known)
     assert set(found["free"]) == {1.0}
     assert set(found["forced"][:4]) == {1.0}
-    wrong = by_position(net, z, s, written, [[["nothing"]]] * 4, known)
+    wrong = by_position(net, z, s, written, [[["nothing"]]] * 12, known)
     assert wrong["free"][0] == 0.0
 
 
-def test_free_words_fall_behind_from_the_fifth_place_on() -> None:
-    places = {"forced": [1, 1, 1, 1, 0.8, 0.6], "free": [0, 0, 0, 0, 0.5, 0.5, 0.9]}
-    assert behind(places) == pytest.approx(0.2)
-    assert behind({"forced": [1.0], "free": [1.0]}) == 0.0
+def test_places_that_few_captions_have_say_nothing() -> None:
+    known = Words(["<end>", "<unknown>", "a"], [])
+    net = Captioner(torch.randn(3, 4), 3, 2, 6).eval()
+    written = [[2, 2, 2], *[[2]] * 10]  # with their ends one has four words, ten have two
+    found = by_position(net, torch.randn(11, 2), torch.rand(11, 3), written, [[["a"]]] * 11, known)
+    assert found["written"] == [11, 11]
+    assert found["free"] == [1.0, pytest.approx(10 / 11)]
+    assert len(found["forced"]) == 2
+
+
+def test_free_words_fall_behind_from_the_fifth_place_on_by_how_many_they_are() -> None:
+    places = {"forced": [1, 1, 1, 1, 0.8, 0.6], "free": [0, 0, 0, 0, 0.5, 0.5, 0.9], "written": [9, 9, 9, 9, 3, 1, 1]}
+    assert behind(places) == pytest.approx((3 * 0.3 + 1 * 0.1) / 4)
+    assert behind({"forced": [1.0], "free": [1.0], "written": [5]}) == 0.0
 
 
 def test_the_best_epoch_is_that_of_the_highest_score_on_validation_clips() -> None:

@@ -17,6 +17,7 @@ from tenfold.papers.video_captioning.method import END, Captioner, beam, caption
 
 CLIPS_AT_ONCE = 256
 POSITIONS = 15  # of a caption, whose accuracy is noted
+FEWEST = 10  # captions that have a word at a place; fewer say nothing of it
 FIFTH = 4  # the first place from which on errors are taken to add up
 LONGEST = 20  # of the lengths that are counted one by one; longer ones count as this
 
@@ -87,8 +88,9 @@ def by_position(
 ) -> dict[str, list[float]]:
     """How often the word at each place is one that a reference has there, the end included.
 
-    ``free`` after the model's own words, ``forced`` after those of the first reference of each clip. Where ``free``
-    falls behind ``forced``, errors add up.
+    ``free`` after the model's own words, ``forced`` after those of the first reference of each clip, up to the last
+    place that `FEWEST` captions have; ``written``, how many of the model's own have the place. Where ``free`` falls
+    behind ``forced``, errors add up.
 
     Args:
         net: in eval mode.
@@ -104,13 +106,18 @@ def by_position(
     ]
     forced = taught(net, z, s, [of_clip[0] for of_clip in encoded])
     free = [[*numbers, END] for numbers in written]
-    return {name: _right_at(said, places) for name, said in (("free", free), ("forced", forced))}
+    found = {name: _right_at(said, places) for name, said in (("free", free), ("forced", forced))}
+    return {**found, "written": [sum(t < len(numbers) for numbers in free) for t in range(len(found["free"]))]}
 
 
 def behind(positions: Mapping[str, Sequence[float]]) -> float:
-    """How far words after own ones fall behind words after given ones, from the fifth on; 0 where there are none."""
-    pairs = list(zip(positions["forced"], positions["free"], strict=False))[FIFTH:]
-    return sum(forced - free for forced, free in pairs) / len(pairs) if pairs else 0.0
+    """How far words after own ones fall behind words after given ones, from the fifth on; 0 where there are none.
+
+    The mean over the model's own words, so that places which few captions have count little.
+    """
+    places = list(zip(positions["forced"], positions["free"], positions["written"], strict=False))[FIFTH:]
+    words = sum(count for _, _, count in places)
+    return sum(count * (forced - free) for forced, free, count in places) / words if words else 0.0
 
 
 def taught(net: Captioner, z: Tensor, s: Tensor, fed: Numbers) -> Numbers:
@@ -132,7 +139,7 @@ def _right_at(said: Numbers, places: Sequence[Sequence[set[int]]]) -> list[float
     shares = []
     for t in range(POSITIONS):
         right = [numbers[t] in of_clip[t] for numbers, of_clip in zip(said, places, strict=True) if t < len(numbers)]
-        if not right:
+        if len(right) < FEWEST:
             break
         shares.append(sum(right) / len(right))
     return shares

@@ -109,7 +109,7 @@ def figure_positions(captioners: Arms, words: Words, shown: Face, paths: Outputs
     draw_curves(axes, frame, x="place", y="share", arm="captioner", within=PERCENT)
     axes.set(xlabel="place in the caption", ylabel="right words [%]")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=7)
-    add_note(figure, "Given words: those of the first reference. At late places few captions are left.")
+    add_note(figure, "Given words: those of the first reference. Places that at least ten captions have.")
     add_words(figure, words, "C3-errors")
     save_figure(figure, frame, paths)
 

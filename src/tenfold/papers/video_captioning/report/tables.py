@@ -112,7 +112,7 @@ def table_sampling(cfg: Cfg, captioners: Arms, shown: Face) -> Table:
         (
             SCALE,
             ABLATION,
-            "Free behind forced: words from the fifth on, after own words and after those of a reference.",
+            "Free behind forced: right words from the fifth place on, after own words and after those of a reference.",
         ),
     )
 
