@@ -47,13 +47,14 @@ def figure_length(cfg: Cfg, captioners: Arms, words: Words, shown: Face, paths: 
         for seed, length in captioners[name].at(how, "length").items()
     ]
     references = captioners["full"].facts["reference_lengths"]
-    rows += [{"beta": beta, "captions": "references, weighted by length to the power of -beta", "seed": 0,
+    rows += [{"beta": beta, "captions": "references, weighted", "seed": 0,
               "words": weighted_length(references, beta)} for beta, _ in betas]  # fmt: skip
     frame = pd.DataFrame(rows)
     figure, (axes,) = new_figure("Mean length of captions against beta", shown)
     draw_lines(axes, frame, x="beta", y="words", arm="captions", within=POSITIVE)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8)
     axes.set(xlabel="beta: a caption's loss is divided by its length to this power", ylabel="words of a test caption")
-    add_note(figure, "References: what a captioner would say that drew from all that its loss teaches it")
+    add_note(figure, "Weighted by their length to the power of -beta: what a captioner learns to say, were it to draw")
     add_words(figure, words, "C4", "C4-overlong", "C4-weights")
     save_figure(figure, frame, paths)
 
