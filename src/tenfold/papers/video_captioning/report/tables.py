@@ -73,13 +73,11 @@ def table_main(cfg: Cfg, captioners: Arms, shown: Face) -> Table:
             for how, title in (("greedy", "last epoch, greedy"), ("beam", "last epoch, beam"),
                                ("best", "best epoch on validation, greedy")):  # fmt: skip
                 rows.append(Row((f"ours, {name}", title), scores(captioners[name], how)))
-    of_paper = Data(shown.data.name, "MSVD")
-    columns = [Column(column.name, column.header, column.spec, of_paper) for column in COLUMNS]
     return Table(
         "Captions of test clips (comparison on Youtube2Text)",
         shown,
         ("model", "decoding"),
-        (*columns, *LENGTHS),
+        (*COLUMNS, *LENGTHS),
         rows,
         (SCALE, "Scores of CIDEr depend on the references of all clips: those of other data are not comparable."),
     )
