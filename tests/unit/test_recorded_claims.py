@@ -67,7 +67,8 @@ def to_twelve_digits(content: bytes) -> str:
 
 
 def test_every_paper_on_record_is_decided_again() -> None:
-    assert {slug for _, slug in (path.parts for path in RECORDED)} == set(config.papers())
+    ledgers = {path.parent.name for path in ROOT.glob("results/*/*/dvc.yaml")}
+    assert {slug for _, slug in (path.parts for path in RECORDED)} == ledgers & set(config.papers())
 
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=str)

@@ -137,6 +137,15 @@ PLACES: dict[str, dict[str, str]] = {
         "nets": "name",
         "nets/wrn28-10/recipe": "recipe_change",
     },
+    "video-captioning": {
+        **EVERYWHERE,
+        "vocabularies": "name",
+        "tag_nets": "name",
+        "tag_recipe": "recipe",
+        "captioners": "name",
+        "recipe": "recipe",
+        "arm_recipes": "arm_recipes",
+    },
 }
 
 

@@ -138,6 +138,7 @@ def test_a_variant_is_written_once_under_a_name_that_says_its_settings(folder: P
 ARMS = {
     "adversarial-competition": "b", "icnn-face-parsing": "no-links", "melody": "2L", "rco": "kd-1x", "sge": "se",
     "pruning-from-scratch": "pruned-p0.3", "sknet": "k3", "variance-shift": "a-0.5",
+    "video-captioning": "beta-0",
 }  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare
+ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_captions > data_prepare
 
 
 rule data_prepare:
@@ -54,3 +54,17 @@ rule data_prepare_faces:
         dataset="celebamask-mini|helen|faces|faces-smoke|faces-thick",
     shell:
         house.run("data.prepare_faces.prepare")
+
+
+# Clips with captions: drawn; captions of real videos alone; or with the features of their frames.
+rule data_prepare_captions:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_captions.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="moving-shapes.*|msvd|msvd-captions",
+    shell:
+        house.run("data.prepare_captions.prepare")

@@ -1,0 +1,109 @@
+"""Prepares clips with captions, drawn or brought, as one file (see `tenfold.data.captions`)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.data import moving_shapes
+from tenfold.data.captions import SPLITS, Captions, Split, write
+from tenfold.errors import UserError
+from tenfold.fetch import folder_of
+from tenfold.files import sha256
+from tenfold.launcher import Cfg, Job, Output, main, stage
+from tenfold.registry import dataset as entry_of
+
+# The features of MSVD as the authors give them: static ones (ResNeXt-101), then, by the name, dynamic ones (ECO).
+CAPTIONS = "msvd-captions"
+ARCHIVE, MEMBER = "data.zip", "msvd_resnext_eco.npy"
+KNOWN = "fadd721eaa0f13aff7c3505e4784a003514c33ffa5a934a9dcf13955285df11f"  # SHA-256, in the official README
+STATIC, DYNAMIC = 2048, 1536
+
+
+@stage
+def prepare(cfg: Cfg, job: Job, *, dataset: Output) -> None:
+    """Writes the prepared file of a dataset.
+
+    Args:
+        cfg: ``dataset``, as ``registry.cfg_of`` gives it.
+        job: what surrounds the run.
+        dataset: the prepared file.
+
+    Raises:
+        UserError: the captions are not here or not the known ones, or what was prepared is not what the registry
+            records.
+    """
+    wanted = cfg["dataset"]
+    settings = wanted["prepare"]
+    if settings["kind"] == "moving_shapes":
+        job.say(f"drawing {wanted['name']}")
+        splits, _ = moving_shapes.generate(settings)
+    else:
+        splits = read_captions(
+            folder_of(entry_of(wanted["name"]), settings["files"]["test"]["file"]), settings["files"]
+        )
+    for name, split in splits.items():
+        job.say(f"{name}: {len(split)} clips, {sum(map(len, split.captions))} captions")
+    write(dataset, Captions(wanted["name"], splits))
+    made = sha256(dataset)
+    if wanted["sha256"] not in (None, made):
+        raise UserError(
+            f"{wanted['name']}: what was prepared has other bytes than recorded (sha256 {made} instead of "
+            f"{wanted['sha256']}); after a change on purpose, write the new one into config/datasets.yaml"
+        )
+
+
+def read_captions(folder: Path, files: dict[str, dict[str, str]]) -> dict[str, Split]:
+    """Captions of clips without their videos, clips in the order of the file.
+
+    Args:
+        folder: where the files are.
+        files: for each split its ``file``, with lines ``<clip><tab><caption>``, and its ``sha256``.
+
+    Raises:
+        UserError: a file is missing, or another one.
+    """
+    splits = {}
+    for name in SPLITS:
+        wanted, path = files[name], folder / files[name]["file"]
+        found = sha256(path) if path.is_file() else "nothing"
+        if found != wanted["sha256"]:
+            raise UserError(f"{path}: needed is the file with sha256 {wanted['sha256']}, here is {found}")
+        captions: dict[str, list[list[str]]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            clip, _, text = line.partition("\t")
+            captions.setdefault(clip, []).append(text.split())
+        splits[name] = Split(list(captions.values()))
+    return splits
+
+
+def with_features(splits: dict[str, Split], archive: Path) -> dict[str, Split]:
+    """Clips with the features that the authors give, clip by clip; the real archive was not at hand.
+
+    Raises:
+        UserError: the archive is another one, or has no such features.
+    """
+    if (found := sha256(archive)) != KNOWN:
+        raise UserError(f"{archive}: needed is the archive with sha256 {KNOWN}, here is {found}")
+    with zipfile.ZipFile(archive) as packed:
+        name = next((name for name in packed.namelist() if Path(name).name == MEMBER), None)
+        if name is None:
+            raise UserError(f"{archive}: has no {MEMBER}")
+        values = np.load(io.BytesIO(packed.read(name)), allow_pickle=False).astype(np.float32)
+    clips = sum(map(len, splits.values()))
+    if values.shape != (clips, STATIC + DYNAMIC):
+        raise UserError(f"{archive}: {MEMBER} is {values.shape}, needed is {(clips, STATIC + DYNAMIC)}")
+    ends = np.cumsum([len(splits[split]) for split in SPLITS])
+    parts = dict(zip(SPLITS, np.split(values, ends[:-1]), strict=True))
+    return {
+        split: replace(splits[split], features={"static": part[:, :STATIC], "dynamic": part[:, STATIC:]})
+        for split, part in parts.items()
+    }
+
+
+if __name__ == "__main__":
+    main(prepare)
