@@ -1,0 +1,167 @@
+"""Reads V-COCO (Gupta and Malik, Visual Semantic Role Labeling, arXiv:1505.04474) as its evaluation does.
+
+V-COCO names for persons of COCO 2014 which of 26 actions they do, and with which objects; its boxes are COCO's. A
+folder of annotations has V-COCO's own layout: ``vcoco/vcoco_<split>.json``, ``splits/vcoco_<split>.ids``, and COCO's
+``instances*.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tenfold.errors import UserError
+
+SPLITS = ("train", "val", "trainval", "test")
+UNLABELLED, ABSENT, PRESENT = -1, 0, 1
+NO_OBJECT = 0  # the id of an object that is not annotated
+INSTANCES = (
+    "V-COCO's instances_vcoco_all_2014.json, or COCO's instances_train2014.json and instances_val2014.json of "
+    "http://images.cocodataset.org/annotations/annotations_trainval2014.zip"
+)
+
+Boxes = dict[int, tuple[int, list[float]]]  # of a COCO annotation: the position of its image, and its box
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """All true persons of some images: P persons, A actions, R roles.
+
+    Attributes:
+        image_ids: (I,), rising.
+        actions: the names of the actions.
+        roles: for each role the position of its action, and the name of the role (``obj`` or ``instr``).
+        images: (P,), the position in ``image_ids`` of each person; rising.
+        boxes: (P, 4), x1, y1, x2, y2 with the ends included.
+        labels: (P, A), `PRESENT`, `ABSENT`, or `UNLABELLED` in all actions.
+        role_boxes: (P, R, 4), the object of each role, NaN where none is annotated.
+    """
+
+    image_ids: NDArray[np.int64]
+    actions: list[str]
+    roles: list[tuple[int, str]]
+    images: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    labels: NDArray[np.int8]
+    role_boxes: NDArray[np.float64]
+
+
+def read_annotations(folder: Path, split: str) -> Annotations:
+    """Reads a split.
+
+    Raises:
+        UserError: a file is missing or not as published.
+    """
+    actions_file, ids_file = folder / "vcoco" / f"vcoco_{split}.json", folder / "splits" / f"vcoco_{split}.ids"
+    instances_files = sorted(folder.glob("instances*.json"))
+    for path in (actions_file, ids_file):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; V-COCO as published (https://github.com/s-gupta/v-coco) has it")
+    if not instances_files:
+        raise UserError(f"{folder}: no instances*.json; it needs {INSTANCES}")
+    try:
+        image_ids = [int(line) for line in ids_file.read_text(encoding="utf-8").split()]
+    except ValueError as error:
+        raise UserError(f"{ids_file}: not a list of image ids ({error})") from None
+    try:
+        return join(_json(actions_file), [_json(path) for path in instances_files], image_ids)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder}: not as V-COCO and COCO publish them ({type(error).__name__}: {error})") from None
+    except ValueError as error:
+        raise UserError(f"{actions_file}: {error}") from None
+
+
+def join(
+    actions: Sequence[Mapping[str, Any]], instances: Sequence[Mapping[str, Any]], image_ids: Sequence[int]
+) -> Annotations:
+    """Joins V-COCO's labels with COCO's boxes, by the rules of ``vsrl_eval.py``.
+
+    Args:
+        actions: as in ``vcoco_<split>.json``: for each action ``action_name``, ``role_name`` (the first is ``agent``),
+            and for each person ``image_id``, ``ann_id``, ``label`` and, role after role, ``role_object_id``.
+        instances: as in COCO's files, one or several: ``images``, ``categories``, ``annotations``.
+        image_ids: of the split.
+
+    Raises:
+        ValueError: they do not fit together.
+    """
+    ids, listed = sorted(set(image_ids)), actions[0]["ann_id"]
+    if sorted(set(actions[0]["image_id"])) != ids:
+        raise ValueError("its images are not those of the list of the split")
+    boxes, row_of = _boxes(instances, ids)
+    roles = [(number, role) for number, action in enumerate(actions) for role in action["role_name"][1:]]
+    labels = np.full((len(row_of), len(actions)), UNLABELLED, np.int8)
+    labels[[row_of[one] for one in listed if one in row_of]] = ABSENT
+    role_boxes = np.full((len(row_of), len(roles), 4), np.nan)
+    for number, action in enumerate(actions):
+        if action["ann_id"] != listed:
+            raise ValueError(f"{action['action_name']} lists other persons than {actions[0]['action_name']}")
+        columns = [column for column, (of, _) in enumerate(roles) if of == number]
+        objects = np.reshape(action["role_object_id"], (len(action["role_name"]), -1))[1:]
+        for place in np.nonzero(np.equal(action["label"], PRESENT))[0]:
+            person, others = listed[place], objects[:, place].tolist()
+            if person not in row_of:
+                continue
+            labels[row_of[person], number] = PRESENT
+            for column, other in zip(columns, others, strict=True):
+                if other != NO_OBJECT:
+                    role_boxes[row_of[person], column] = _box_beside(person, other, boxes)
+    return Annotations(
+        image_ids=np.array(ids, np.int64),
+        actions=[action["action_name"] for action in actions],
+        roles=roles,
+        images=np.array([boxes[person][0] for person in row_of], np.int64),
+        boxes=np.array([boxes[person][1] for person in row_of], np.float64).reshape(-1, 4),
+        labels=labels,
+        role_boxes=role_boxes,
+    )
+
+
+def _boxes(instances: Sequence[Mapping[str, Any]], ids: Sequence[int]) -> tuple[Boxes, dict[int, int]]:
+    """The boxes of all objects in some images, and the rows of those that are persons."""
+    sizes = {image["id"]: (image["width"], image["height"]) for part in instances for image in part["images"]}
+    persons = {kind["id"] for part in instances for kind in part["categories"] if kind["name"] == "person"}
+    of_image: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in chain.from_iterable(part["annotations"] for part in instances):
+        of_image[one["image_id"]].append(one)
+    boxes: Boxes = {}
+    row_of: dict[int, int] = {}
+    for position, image in enumerate(ids):
+        if image not in sizes:
+            raise ValueError(f"image {image} is not among COCO's instances")
+        for one in of_image[image]:
+            box = clean_box(one, *sizes[image])
+            if box is not None:
+                boxes[one["id"]] = position, box
+                if one["category_id"] in persons:
+                    row_of[one["id"]] = len(row_of)
+    return boxes, row_of
+
+
+def _box_beside(person: int, other: int, boxes: Boxes) -> list[float]:
+    if other not in boxes or boxes[other][0] != boxes[person][0]:
+        raise ValueError(f"object {other} has no box in the image of person {person}")
+    return boxes[other][1]
+
+
+def clean_box(one: Mapping[str, Any], width: float, height: float) -> list[float] | None:
+    """A COCO box (x, y, width, height) as (x1, y1, x2, y2) within the image; None where nothing of it remains."""
+    x, y, w, h = one["bbox"]
+    x1, x2 = (min(width - 1.0, max(0.0, value)) for value in (x, x + max(0.0, w - 1.0)))
+    y1, y2 = (min(height - 1.0, max(0.0, value)) for value in (y, y + max(0.0, h - 1.0)))
+    return [x1, y1, x2, y2] if one["area"] > 0 and x2 > x1 and y2 > y1 and not one.get("ignore") else None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: not JSON ({error})") from None
