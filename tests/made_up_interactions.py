@@ -20,7 +20,9 @@ WIDTH, HEIGHT = 640, 480
 def vcoco_actions(seed: int, images: int) -> list[Json]:
     """Labels as in V-COCO's files: two or so labelled persons an image, each with an action or two."""
     generator = np.random.default_rng(seed)
-    persons = [(image, 100 * image + n) for image in range(10, 10 + images) for n in range(int(generator.integers(1, 4)))]
+    persons = [
+        (image, 100 * image + n) for image in range(10, 10 + images) for n in range(int(generator.integers(1, 4)))
+    ]
     actions = []
     for name, roles in ROLES.items():
         labels = (generator.random(len(persons)) < 0.4).astype(int).tolist()
@@ -104,3 +106,40 @@ def near(box: list[float] | None, generator: np.random.Generator) -> list[float]
     x, y, w, h = box
     dx1, dy1, dx2, dy2 = (0.25 * (generator.random(4) - 0.5) * [w, h, w, h]).tolist()
     return [round(v, 2) for v in (x + dx1, y + dy1, x + w - 1 + dx2, y + h - 1 + dy2)]
+
+
+def hico_annotations(seed: int, images: int) -> Json:
+    """Pairs as in HICO-DET's file: 7 classes of 3 objects, of which one class has no pair; an image without pairs."""
+    generator = np.random.default_rng(seed)
+    annotated = []
+    for image in range(images):
+        entry: Json = {"boxes_h": [], "boxes_o": [], "hoi": []}
+        for _ in range(int(generator.integers(1, 5)) if image else 0):
+            entry["boxes_h"].append(near(None, generator))
+            entry["boxes_o"].append(near(None, generator))
+            entry["hoi"].append(int(generator.integers(6)))
+        annotated.append(entry)
+    return {
+        "annotation": annotated, "filenames": [f"HICO_test2015_{image:08}.jpg" for image in range(1, images + 1)],
+        "objects": ["ball", "bat", "cup"], "verbs": ["hold", "kick", "hit"], "rare": [2, 5],
+        "correspondence": [[0, 0, 0], [1, 0, 1], [2, 1, 0], [3, 1, 2], [4, 2, 0], [5, 2, 2], [6, 2, 1]],
+    }  # fmt: skip
+
+
+def hico_detections(annotations: Json, seed: int, more: int = 3) -> list[Json]:
+    """Detections near true pairs, some twice, some of another class; and more of them anywhere."""
+    generator = np.random.default_rng(seed)
+    classes = len(annotations["correspondence"])
+    found = []
+    for image in generator.permutation(len(annotations["filenames"])).tolist():
+        entry = annotations["annotation"][image]
+        for n in [*range(len(entry["hoi"])), *[0] * bool(entry["hoi"]), *[None] * more]:
+            boxes = {}
+            for name, key in (("human_box", "boxes_h"), ("object_box", "boxes_o")):
+                x1, y1, x2, y2 = near(None, generator) if n is None else entry[key][n]
+                boxes[name] = near([x1 - 1, y1 - 1, x2 - x1 + 1, y2 - y1 + 1], generator)
+            is_other = n is None or generator.random() < 0.2
+            hoi = int(generator.integers(classes)) if is_other else entry["hoi"][n]
+            score = round(float(generator.random()) + 0.3 * (not is_other), 2)
+            found.append({"image": annotations["filenames"][image], "hoi": hoi, **boxes, "score": score})
+    return found

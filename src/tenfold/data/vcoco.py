@@ -7,7 +7,6 @@ folder of annotations has V-COCO's own layout: ``vcoco/vcoco_<split>.json``, ``s
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tenfold.data.json_files import read_published
 from tenfold.errors import UserError
 
 SPLITS = ("train", "val", "trainval", "test")
 UNLABELLED, ABSENT, PRESENT = -1, 0, 1
 NO_OBJECT = 0  # the id of an object that is not annotated
+PUBLISHER, COCO = "https://github.com/s-gupta/v-coco", "https://cocodataset.org"
 INSTANCES = (
     "V-COCO's instances_vcoco_all_2014.json, or COCO's instances_train2014.json and instances_val2014.json of "
     "http://images.cocodataset.org/annotations/annotations_trainval2014.zip"
@@ -60,23 +61,24 @@ def read_annotations(folder: Path, split: str) -> Annotations:
     Raises:
         UserError: a file is missing or not as published.
     """
-    actions_file, ids_file = folder / "vcoco" / f"vcoco_{split}.json", folder / "splits" / f"vcoco_{split}.ids"
-    instances_files = sorted(folder.glob("instances*.json"))
-    for path in (actions_file, ids_file):
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; V-COCO as published (https://github.com/s-gupta/v-coco) has it")
-    if not instances_files:
+    if not (files := sorted(folder.glob("instances*.json"))):
         raise UserError(f"{folder}: no instances*.json; it needs {INSTANCES}")
+    instances = [read_published(path, COCO, dict) for path in files]
+    image_ids = read_ids(folder / "splits" / f"vcoco_{split}.ids")
+    path = folder / "vcoco" / f"vcoco_{split}.json"
+    return read_published(path, PUBLISHER, lambda actions: join(actions, instances, image_ids))
+
+
+def read_ids(path: Path) -> list[int]:
+    """Reads the image ids of a split.
+
+    Raises:
+        UserError: the file is missing, or has something else in it.
+    """
     try:
-        image_ids = [int(line) for line in ids_file.read_text(encoding="utf-8").split()]
-    except ValueError as error:
-        raise UserError(f"{ids_file}: not a list of image ids ({error})") from None
-    try:
-        return join(_json(actions_file), [_json(path) for path in instances_files], image_ids)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{folder}: not as V-COCO and COCO publish them ({type(error).__name__}: {error})") from None
-    except ValueError as error:
-        raise UserError(f"{actions_file}: {error}") from None
+        return [int(line) for line in path.read_text(encoding="utf-8").split()]
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(f"{path}: no list of image ids as {PUBLISHER} has it ({error})") from None
 
 
 def join(
@@ -158,10 +160,3 @@ def clean_box(one: Mapping[str, Any], width: float, height: float) -> list[float
     x1, x2 = (min(width - 1.0, max(0.0, value)) for value in (x, x + max(0.0, w - 1.0)))
     y1, y2 = (min(height - 1.0, max(0.0, value)) for value in (y, y + max(0.0, h - 1.0)))
     return [x1, y1, x2, y2] if one["area"] > 0 and x2 > x1 and y2 > y1 and not one.get("ignore") else None
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not JSON ({error})") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tenfold.errors import UserError, limit_of_machine
 
@@ -89,14 +89,14 @@ def column(
     return values
 
 
-def refuse(bad: NDArray[np.bool_], source: str, reason: str) -> None:
+def refuse(bad: ArrayLike, source: str, reason: str) -> None:
     """Refuses the first detection that is bad.
 
     Raises:
         UserError: there is one.
     """
-    if bad.any():
-        raise flaw(source, int(bad.argmax()), reason)
+    if np.any(bad):
+        raise flaw(source, int(np.argmax(bad)), reason)
 
 
 def flaw(source: str, number: int, reason: str) -> UserError:
