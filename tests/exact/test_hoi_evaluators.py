@@ -314,14 +314,21 @@ def test_agents_and_their_mean_by_hand() -> None:
     assert scores.positives == {"hold": 2, "run": 1}
 
 
-def test_an_image_without_persons_has_false_alarms() -> None:
-    """The official code stops there."""
-    actions = [{**action, "image_id": [10, 10, 11], "ann_id": [1, 2, 9], "label": [*action["label"], 0],
-                "role_object_id": [1, 2, 9, *([5, 0, 0] if action["action_name"] == "hold" else [])]}
-               for action in ACTIONS]  # fmt: skip
-    images = [*INSTANCES["images"], {"id": 11, "width": 300, "height": 200}]
+def test_in_an_image_without_persons_detections_are_false_alarms() -> None:
+    """The official code stops there. The only person of this image has no area, so it is none."""
+    more = {"image_id": 11, "ann_id": 9, "label": 1}
+    actions = [{**action, **{key: [*action[key], one] for key, one in more.items()}} for action in ACTIONS]
+    actions[0]["role_object_id"], actions[1]["role_object_id"] = [1, 2, 9, 5, 0, 0], [1, 2, 9]
+    nothing = {"id": 9, "image_id": 11, "category_id": 1, "area": 0, "iscrowd": 0, "bbox": FIRST}
+    instances = {
+        "images": [*INSTANCES["images"], {"id": 11, "width": 300, "height": 200}],
+        "categories": INSTANCES["categories"],
+        "annotations": [*INSTANCES["annotations"], nothing],
+    }
     found = [{**holds(FIRST, THING, 0.95), "image_id": 11}, holds(FIRST, THING, 0.9), holds(SECOND, EMPTY, 0.8)]
-    assert vcoco_scores(actions, {**INSTANCES, "images": images}, found).role["scenario_1"]["hold-obj"] == 2 / 3
+    scores = vcoco_scores(actions, instances, found)
+    assert scores.positives["hold"] == 2
+    assert scores.role["scenario_1"]["hold-obj"] == pytest.approx(2 / 3)
 
 
 @settings(max_examples=25, deadline=None)

@@ -24,12 +24,13 @@ SPLITS = ("train", "val", "trainval", "test")
 UNLABELLED, ABSENT, PRESENT = -1, 0, 1
 NO_OBJECT = 0  # the id of an object that is not annotated
 PUBLISHER, COCO = "https://github.com/s-gupta/v-coco", "https://cocodataset.org"
+READ = ("images", "categories", "annotations")  # of COCO's files
 INSTANCES = (
     "V-COCO's instances_vcoco_all_2014.json, or COCO's instances_train2014.json and instances_val2014.json of "
     "http://images.cocodataset.org/annotations/annotations_trainval2014.zip"
 )
 
-Boxes = dict[int, tuple[int, list[float]]]  # of a COCO annotation: the position of its image, and its box
+Boxes = dict[int, tuple[int, list[float] | None]]  # of a COCO annotation: its image's position, and its clean box
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read_annotations(folder: Path, split: str) -> Annotations:
     """
     if not (files := sorted(folder.glob("instances*.json"))):
         raise UserError(f"{folder}: no instances*.json; it needs {INSTANCES}")
-    instances = [read_published(path, COCO, dict) for path in files]
+    instances = [read_published(path, COCO, lambda content: {key: content[key] for key in READ}) for path in files]
     image_ids = read_ids(folder / "splits" / f"vcoco_{split}.ids")
     path = folder / "vcoco" / f"vcoco_{split}.json"
     return read_published(path, PUBLISHER, lambda actions: join(actions, instances, image_ids))
@@ -99,6 +100,8 @@ def join(
     if sorted(set(actions[0]["image_id"])) != ids:
         raise ValueError("its images are not those of the list of the split")
     boxes, row_of = _boxes(instances, ids)
+    if strange := [person for person in listed if person not in boxes]:
+        raise ValueError(f"person {strange[0]} is not among COCO's instances of its image")
     roles = [(number, role) for number, action in enumerate(actions) for role in action["role_name"][1:]]
     labels = np.full((len(row_of), len(actions)), UNLABELLED, np.int8)
     labels[[row_of[one] for one in listed if one in row_of]] = ABSENT
@@ -141,17 +144,17 @@ def _boxes(instances: Sequence[Mapping[str, Any]], ids: Sequence[int]) -> tuple[
             raise ValueError(f"image {image} is not among COCO's instances")
         for one in of_image[image]:
             box = clean_box(one, *sizes[image])
-            if box is not None:
-                boxes[one["id"]] = position, box
-                if one["category_id"] in persons:
-                    row_of[one["id"]] = len(row_of)
+            boxes[one["id"]] = position, box
+            if box is not None and one["category_id"] in persons:
+                row_of[one["id"]] = len(row_of)
     return boxes, row_of
 
 
 def _box_beside(person: int, other: int, boxes: Boxes) -> list[float]:
-    if other not in boxes or boxes[other][0] != boxes[person][0]:
+    position, box = boxes.get(other, (None, None))
+    if box is None or position != boxes[person][0]:
         raise ValueError(f"object {other} has no box in the image of person {person}")
-    return boxes[other][1]
+    return box
 
 
 def clean_box(one: Mapping[str, Any], width: float, height: float) -> list[float] | None:
