@@ -221,7 +221,7 @@ def test_missing_annotations_say_where_they_are_published(
         (
             "instances_val2014.json",
             lambda one: one.pop("annotations"),
-            "not as https://github.com/s-gupta/v-coco has it",
+            "val2014.json: not as https://cocodataset.org has it (",
         ),
         ("instances_train2014.json", lambda one: one["images"].clear(), ""),  # the other file has them too
         ("vcoco/vcoco_test.json", lambda one: one[1]["ann_id"].pop(), "hit lists other persons than hold"),
