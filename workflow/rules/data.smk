@@ -1,5 +1,5 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare
+ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_interactions > data_prepare
 
 
 rule data_prepare:
@@ -54,3 +54,17 @@ rule data_prepare_faces:
         dataset="celebamask-mini|helen|faces|faces-smoke|faces-thick",
     shell:
         house.run("data.prepare_faces.prepare")
+
+
+# Annotations of human-object interactions, and photographs with persons, are read.
+rule data_prepare_interactions:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_interactions.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="v-coco-pairs|hicodet|coco-mini",
+    shell:
+        house.run("data.prepare_interactions.prepare")

@@ -39,7 +39,7 @@ class Pairs:
     objects: NDArray[np.float64]
     classes: NDArray[np.int64]
     triples: list[tuple[str, str]]
-    rare: frozenset[int]
+    rare: list[int]
 
 
 def read_pairs(folder: Path) -> Pairs:
@@ -67,5 +67,5 @@ def pairs(content: Mapping[str, Any]) -> Pairs:
         objects=np.array([box for one in annotated for box in one["boxes_o"]], np.float64).reshape(len(image), 4),
         classes=np.array([number for one in annotated for number in one["hoi"]], np.int64),
         triples=[(content["objects"][thing], content["verbs"][verb]) for _, thing, verb in by_class],
-        rare=frozenset(content["rare"]),
+        rare=sorted(content["rare"]),
     )

@@ -3,6 +3,10 @@
 V-COCO names for persons of COCO 2014 which of 26 actions they do, and with which objects; its boxes are COCO's. A
 folder of annotations has V-COCO's own layout: ``vcoco/vcoco_<split>.json``, ``splits/vcoco_<split>.ids``, and COCO's
 ``instances*.json``.
+
+Pairs of boxes come without COCO's files: ``instances_vcoco_<split>.json`` of https://github.com/fredzzhang/vcoco has
+those persons who have an annotated object. Persons without one are not in it, so V-COCO's own measure cannot be had
+from it.
 """
 
 from __future__ import annotations
@@ -155,6 +159,51 @@ def _box_beside(person: int, other: int, boxes: Boxes) -> list[float]:
     if box is None or position != boxes[person][0]:
         raise ValueError(f"object {other} has no box in the image of person {person}")
     return box
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All annotated pairs of some images: N pairs.
+
+    Attributes:
+        image_ids: (I,), of all images, those without a pair included.
+        image: (N,), the position in ``image_ids`` of each pair.
+        humans: (N, 4), boxes x1, y1, x2, y2; the ends are COCO's x + width and y + height.
+        objects: (N, 4), boxes alike.
+        roles: (N,), positions in ``role_names``.
+        things: (N,), categories of the objects, positions in ``thing_names``.
+        role_names: such as ``hold-obj``; ``point`` is left out.
+        thing_names: COCO's categories, behind ``background``.
+    """
+
+    image_ids: NDArray[np.int64]
+    image: NDArray[np.int64]
+    humans: NDArray[np.float64]
+    objects: NDArray[np.float64]
+    roles: NDArray[np.int64]
+    things: NDArray[np.int64]
+    role_names: list[str]
+    thing_names: list[str]
+
+
+def pairs(content: Mapping[str, Any]) -> Pairs:
+    """Takes the content of ``instances_vcoco_<split>.json``.
+
+    Raises:
+        ValueError: its lists differ in length.
+    """
+    annotated = content["annotations"]
+    image = [position for position, one in enumerate(annotated) for _ in one["actions"]]
+    return Pairs(
+        image_ids=np.array(content["images"], np.int64),
+        image=np.array(image, np.int64),
+        humans=np.array([box for one in annotated for box in one["boxes_h"]], np.float64).reshape(len(image), 4),
+        objects=np.array([box for one in annotated for box in one["boxes_o"]], np.float64).reshape(len(image), 4),
+        roles=np.array([role for one in annotated for role in one["actions"]], np.int64),
+        things=np.array([thing for one in annotated for thing in one["objects"]], np.int64).reshape(len(image)),
+        role_names=[name.replace(" ", "-") for name in content["classes"]],
+        thing_names=list(content["objects"]),
+    )
 
 
 def clean_box(one: Mapping[str, Any], width: float, height: float) -> list[float] | None:

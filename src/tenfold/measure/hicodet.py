@@ -93,9 +93,8 @@ def evaluate(truth: Pairs, found: Detections) -> Scores:
         default[number] = eleven_points(hits(scores, pair[of_class], right), positives[number])
         known = hits(scores[kept], pair[of_class][kept], right[kept])
         known_object[number] = eleven_points(known, positives[number])
-    rare = sorted(truth.rare)
-    others = [number for number in range(classes) if number not in truth.rare]
-    return Scores(default, known_object, dict(zip(GROUPS, (list(range(classes)), rare, others), strict=True)))
+    others = sorted(set(range(classes)) - set(truth.rare))
+    return Scores(default, known_object, dict(zip(GROUPS, (list(range(classes)), truth.rare, others), strict=True)))
 
 
 def detections(entries: Entries, truth: Pairs, source: str = "detections") -> Detections:
