@@ -69,9 +69,13 @@ def assert_equal(one: Any, other: Any) -> None:
 def test_pairs_of_vcoco_come_back_as_they_were_read(job: Job) -> None:
     splits = {"train": "instances/a.json", "test": "instances/b.json"}
     few = {**VCOCO, "images": [10], "annotations": VCOCO["annotations"][:1]}
-    settings = {"kind": "vcoco-pairs", "folder": "v-coco", "splits": splits}
-    cfg = brought("v-coco-pairs", {"instances/a.json": VCOCO, "instances/b.json": few}, settings)
-    found = prepare_interactions.read_pairs(prepared(cfg, job), vcoco.Pairs)
+    settings = {"kind": "vcoco-pairs", "folder": "v-coco", "splits": splits, "labels": {"train": "c.json"}}
+    labels = [{"action_name": "hit", "role_name": ["agent", "instr", "obj"], "label": [1, 1, 0],
+               "role_object_id": [5, 6, 7, 0, 8, 0, 0, 0, 9]}]  # fmt: skip
+    cfg = brought("v-coco-pairs", {"instances/a.json": VCOCO, "instances/b.json": few, "c.json": labels}, settings)
+    path = prepared(cfg, job)
+    found = prepare_interactions.read_pairs(path, vcoco.Pairs)
+    assert prepare_interactions.read_counts(path) == {"train": {"hit-instr": (2, 1), "hit-obj": (2, 0)}}
     assert_equal(found["train"], vcoco.pairs(VCOCO))
     assert_equal(found["test"], vcoco.pairs(few))
     assert found["train"].image.tolist() == [0, 0, 2]
@@ -142,7 +146,7 @@ def photographs(job: Job) -> dict[str, Any]:
 def test_photographs_lie_in_the_corner_of_a_canvas_beside_their_annotations(job: Job) -> None:
     with safe_open(prepared(photographs(job), job), framework="numpy") as file:
         images = file.get_tensor("val_images")
-        truth = json.loads(file.metadata()[prepare_interactions.KEY])["val"]
+        truth = json.loads(file.metadata()[prepare_interactions.KEY])["splits"]["val"]
     assert images.shape == (2, 48, 48, 3)
     assert abs(images[0, :30, :40].astype(int) - [200, 10, 10]).max() < 5
     assert images[0, 30:].max() == images[0, :, 40:].max() == images[1, 32:].max() == images[1, :, 16:].max() == 0
@@ -199,4 +203,6 @@ def test_the_real_files_have_the_recorded_checksum(name: str, tmp_path: Path) ->
         counts = dict(zip(test.role_names, np.bincount(test.roles).tolist(), strict=True))
         assert len(counts) == 24
         listed = {"hold-obj": 2733, "look-obj": 2752, "sit-instr": 1089, "ride-instr": 505, "surf-instr": 464}
+        of_labels = prepare_interactions.read_counts(out)
+        assert [sum(of_labels[split]["sit-instr"][n] for split in ("train", "val")) for n in (0, 1)] == [1989, 1072]
         assert counts == counts | listed | {"carry-obj": 433, "read-obj": 86, "drink-instr": 78}

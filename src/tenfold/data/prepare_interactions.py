@@ -1,8 +1,9 @@
 """Prepares annotations of human-object interactions, and photographs with persons, as one file.
 
 The file is a safetensors file whose tensors are named ``<split>_<tensor>``, and metadata ``interactions`` (JSON) with
-``name`` and what is no tensor: for pairs (see `tenfold.data.vcoco.Pairs` and `tenfold.data.hicodet.Pairs`) lists of
-names, for photographs (see `tenfold.data.coco`) COCO's annotations of each split.
+``name`` and, split by split, what is no tensor: for pairs (see `tenfold.data.vcoco.Pairs` and
+`tenfold.data.hicodet.Pairs`) lists of names; for photographs (see `tenfold.data.coco`) COCO's annotations. Of V-COCO
+there is also ``counts``: for each split with labels `tenfold.data.vcoco.role_counts`.
 """
 
 from __future__ import annotations
@@ -62,8 +63,12 @@ def prepare(cfg: Cfg, job: Job, *, dataset: Output) -> None:
         tensors, facts = apart(
             {split: read_published(folder / file, publisher, take) for split, file in settings["splits"].items()}
         )
+    counts = {
+        split: read_published(folder / file, vcoco.PUBLISHER, vcoco.role_counts)
+        for split, file in settings.get("labels", {}).items()
+    }
     # One metadata key only: safetensors writes several of them in random order.
-    save_file(tensors, dataset, {KEY: canonical_json({"name": name, **facts})})
+    save_file(tensors, dataset, {KEY: canonical_json({"name": name, "splits": facts, "counts": counts})})
     if (made := sha256(dataset)) != wanted["sha256"]:
         raise UserError(
             f"{name}: what was prepared has other bytes than recorded (sha256 {made} instead of {wanted['sha256']}); "
@@ -98,14 +103,19 @@ def apart(splits: Mapping[str, AnyPairs]) -> tuple[Tensors, dict[str, Any]]:
 
 def read_pairs(path: Path, kind: type[P]) -> dict[str, P]:
     """The pairs of a prepared file, by split."""
+    names = [field.name for field in fields(kind)]
     with safe_open(path, framework="numpy") as file:
-        facts = json.loads(file.metadata()[KEY])
-        del facts["name"]
-        names = [field.name for field in fields(kind)]
         return {
             split: kind(**known, **{name: file.get_tensor(f"{split}_{name}") for name in names if name not in known})
-            for split, known in facts.items()
+            for split, known in json.loads(file.metadata()[KEY])["splits"].items()
         }
+
+
+def read_counts(path: Path) -> dict[str, dict[str, tuple[int, int]]]:
+    """For each split with labels its `tenfold.data.vcoco.role_counts`."""
+    with safe_open(path, framework="numpy") as file:
+        counts = json.loads(file.metadata()[KEY])["counts"]
+    return {split: {role: (persons, known) for role, (persons, known) in of.items()} for split, of in counts.items()}
 
 
 if __name__ == "__main__":

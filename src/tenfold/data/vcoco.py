@@ -206,6 +206,22 @@ def pairs(content: Mapping[str, Any]) -> Pairs:
     )
 
 
+def role_counts(actions: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """For each role, such as ``hold-obj``: how many persons do the action, and with how many the object is annotated.
+
+    Args:
+        actions: as in ``vcoco_<split>.json``, see `join`.
+    """
+    counts = {}
+    for action in actions:
+        does = np.equal(action["label"], PRESENT)
+        objects = np.reshape(action["role_object_id"], (len(action["role_name"]), -1))
+        for role, others in zip(action["role_name"][1:], objects[1:], strict=True):
+            with_object = int((does & (others != NO_OBJECT)).sum())
+            counts[f"{action['action_name']}-{role}"] = int(does.sum()), with_object
+    return counts
+
+
 def clean_box(one: Mapping[str, Any], width: float, height: float) -> list[float] | None:
     """A COCO box (x, y, width, height) as (x1, y1, x2, y2) within the image; None where nothing of it remains."""
     x, y, w, h = one["bbox"]
