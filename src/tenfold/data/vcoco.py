@@ -66,10 +66,10 @@ def read_annotations(folder: Path, split: str) -> Annotations:
     Raises:
         UserError: a file is missing or not as published.
     """
+    image_ids = read_ids(folder / "splits" / f"vcoco_{split}.ids")
     if not (files := sorted(folder.glob("instances*.json"))):
         raise UserError(f"{folder}: no instances*.json; it needs {INSTANCES}")
     instances = [read_published(path, COCO, lambda content: {key: content[key] for key in READ}) for path in files]
-    image_ids = read_ids(folder / "splits" / f"vcoco_{split}.ids")
     path = folder / "vcoco" / f"vcoco_{split}.json"
     return read_published(path, PUBLISHER, lambda actions: join(actions, instances, image_ids))
 

@@ -133,7 +133,11 @@ def table(truth: Pairs, scores: Scores) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Scores a file of detections."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tenfold.measure.hicodet",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("detections", type=Path, help="a JSON file, see above")
     parser.add_argument("--annotations", type=Path, required=True, metavar="FOLDER", help="has instances_test2015.json")
     given = parser.parse_args(arguments)
