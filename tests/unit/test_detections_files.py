@@ -34,6 +34,11 @@ def vcoco_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def copy(vcoco_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(vcoco_folder, tmp_path / "data"))
+
+
 @pytest.fixture(scope="module")
 def hico_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hico")
@@ -64,6 +69,12 @@ def test_a_file_is_scored_as_a_command(vcoco_folder: Path) -> None:
     assert "AP_role, mean of 5" in ran.stdout
     assert "AP_role, mean of 4" in ran.stdout
     assert "AP_agent, mean of 5" in ran.stdout
+
+
+def test_an_object_that_two_files_have_counts_once(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    once = score(vcoco, copy / "detections.json", copy, capsys)
+    shutil.copy(copy / "instances_val2014.json", copy / "instances_again.json")
+    assert score(vcoco, copy / "detections.json", copy, capsys) == once
 
 
 def test_both_means_are_printed_as_scored(vcoco_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,11 +196,6 @@ def test_a_pickle_is_not_read_but_its_conversion_is_told(
     assert score(vcoco, tmp_path / "mine.json", vcoco_folder, capsys) == (
         score(vcoco, vcoco_folder / "detections.json", vcoco_folder, capsys)
     )
-
-
-@pytest.fixture
-def copy(vcoco_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(vcoco_folder, tmp_path / "data"))
 
 
 @pytest.mark.parametrize(

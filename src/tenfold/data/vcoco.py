@@ -147,6 +147,8 @@ def _boxes(instances: Sequence[Mapping[str, Any]], ids: Sequence[int]) -> tuple[
         if image not in sizes:
             raise ValueError(f"image {image} is not among COCO's instances")
         for one in of_image[image]:
+            if one["id"] in boxes:
+                continue  # two files have it
             box = clean_box(one, *sizes[image])
             boxes[one["id"]] = position, box
             if box is not None and one["category_id"] in persons:
