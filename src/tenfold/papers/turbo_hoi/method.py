@@ -256,7 +256,8 @@ def turbo_loss(turns: list[Turn], truth: Truth, *, hoi: float = 1.0, pose: float
         "joints": keypoint_loss(said.joints, truth.joints),
     }
     interaction = ACTION_WEIGHT * means["actions"] + means["pairs"] + means["targets"]
-    return {"loss": hoi * interaction + pose * means["joints"], **means}
+    weighted = [weight * part for weight, part in ((hoi, interaction), (pose, means["joints"])) if weight]
+    return {"loss": torch.stack(weighted).sum(), **means}
 
 
 def known(loss: Callable[..., Tensor], said: Tensor, true: Tensor) -> Tensor:
