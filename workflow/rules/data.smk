@@ -1,5 +1,5 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_interactions > data_prepare
+ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_scenes > data_prepare_interactions > data_prepare
 
 
 rule data_prepare:
@@ -54,6 +54,20 @@ rule data_prepare_faces:
         dataset="celebamask-mini|helen|faces|faces-smoke|faces-thick",
     shell:
         house.run("data.prepare_faces.prepare")
+
+
+# Scenes of persons and objects are drawn.
+rule data_prepare_scenes:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_scenes.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="scenes.*",
+    shell:
+        house.run("data.prepare_scenes.prepare")
 
 
 # Annotations of human-object interactions, and photographs with persons, are read.
