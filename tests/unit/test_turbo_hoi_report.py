@@ -150,8 +150,8 @@ def test_switches_show_what_links_add_with_and_without_their_cue(small: dict[str
 def test_metrics_are_in_percent(small: dict[str, Any], tmp_path: Path) -> None:
     make_tables(small, tmp_path)
     metrics = read_json(tmp_path / "metrics.json")
-    assert metrics["scenes/turbo-3"]["hoi_role_1"] == {"mean": pytest.approx(75), "n": 5, "sd": pytest.approx(0)}
-    assert "hoi_role_1" not in metrics["scenes/pose-only"]
+    assert metrics["scenes/turbo-3"]["ap_role"] == {"mean": pytest.approx(75), "n": 5, "sd": pytest.approx(0)}
+    assert "ap_role" not in metrics["scenes/pose-only"]
 
 
 # Verdicts ---------------------------------------------------------------------------------------------------------

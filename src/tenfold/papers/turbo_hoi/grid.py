@@ -174,8 +174,7 @@ def _shown(edition: Edition) -> Cfg:
 def photographs(edition: Edition) -> Cfg:
     """What is said of the photographs, where an edition has some."""
     of = edition.settings["nets"].get(PHOTOS)
-    paper = " and ".join(config.paper(edition.slug).about["data"])
-    return {"name": f"{of['data']}, {GIVEN}", "stands_in_for": None, "paper": paper} if of else _shown(edition)
+    return {"name": f"{of['data']}, {GIVEN}", "stands_in_for": None, "paper": "v-coco"} if of else _shown(edition)
 
 
 def draw_scenes(edition: Edition, _wildcards: Wildcards) -> Cfg:

@@ -10,6 +10,10 @@ unfolded along time and trained end to end, (F5) boxes that are found first, (F6
 paper leaves open is a named choice, [choice] where it is made: the number of turns T, weights that turns share, a loss
 at each turn, the mask and what comes before the first one, what a pose feature is, all widths and weights. Here it
 also stands for what is known of InteractNet from memory alone: its two heads, their late sum, scores and losses.
+
+Claim T5 of the paper: in words.
+Ours at small (n = 5): ap_role of scenes/turbo-2 53.4, of scenes/pose-to-hoi 46.0, of scenes/multitask 34.6; keypoint_ap
+of scenes/turbo-2 93.5, of scenes/hoi-to-pose 93.0, of scenes/multitask 92.2. Runtime: about 200 CPU-seconds at small.
 """
 
 from __future__ import annotations

@@ -28,14 +28,15 @@ SCENARIOS = {
     "role_2": "AP_role, scenario 2, 24",
     "role_2_all": "AP_role, scenario 2, 25",
 }
+MEASURED = ("ap_role", "ap_role_with_point", "ap_role_scenario_two", "ap_role_scenario_two_with_point")
 HICO = {"full": "full", "rare": "rare", "non_rare": "non-rare"}
 DESIGN = (
     "[DESIGN] The paper's equations, layers and losses were not at hand: what is trained here is a design of ours "
     "within what its abstract and the caption of its Figure 2 say."
 )
 MEANS = (
-    "Scenario 1 wants an empty role where the object is hidden, scenario 2 takes any. 24: the mean without `point`; "
-    "25: with it. Drawn scenes have no `point`, so both are the mean over their roles."
+    "Scenario 1 wants an empty role where no object is annotated, scenario 2 takes any. 24: the mean without `point`; 25: "
+    "with it. In drawn scenes nobody points and each role has its object, so that all four are the same."
 )
 RANKED = (
     "Mean over actions of the average precision among annotated pairs, each of which interacts: no AP_role, no number "
@@ -77,7 +78,7 @@ def table_hico(cfg: Cfg, arms: Arms, shown: Face) -> Table:
                        Published(method[name], method["source"]) if "source" in method else None)
             for name, one in ours.items()
         }))  # fmt: skip
-    columns = [Column(name, header, ".2f") for name, header in HICO.items()]
+    columns = [Column(name, header, ".2f", Data("hicodet")) for name, header in HICO.items()]
     return Table("mAP on HICO-DET, default setting", shown, ("method",), columns, rows, (LISTED, DESIGN))
 
 
@@ -258,9 +259,9 @@ def tables(cfg: Cfg, job: Job, *, arms: Inputs, ranked: Inputs, tables: Outputs,
 
 def metrics_of(arm: Arm) -> dict[str, Any]:
     """An arm's measures by name, in percent."""
-    named = {f"hoi_{key}": ("hoi", key) for key in SCENARIOS}
-    named |= {f"pose_{key}": ("pose", key) for key in ("ap", "pck", "pck_hidden", "pck_seen")}
-    named |= {f"hico_{key}": ("hico", key) for key in HICO}
+    named = {name: ("hoi", key) for name, key in zip(MEASURED, SCENARIOS, strict=True)}
+    named |= {"keypoint_ap": ("pose", "ap")}
+    named |= {key: ("pose", key) for key in ("pck", "pck_hidden", "pck_seen")}
     return {name: arm.at(*keys) for name, keys in named.items()}
 
 
