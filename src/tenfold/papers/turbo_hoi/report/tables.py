@@ -35,8 +35,8 @@ DESIGN = (
     "within what its abstract and the caption of its Figure 2 say."
 )
 MEANS = (
-    "Scenario 1 wants an empty role where no object is annotated, scenario 2 takes any. 24: the mean without `point`; 25: "
-    "with it. In drawn scenes nobody points and each role has its object, so that all four are the same."
+    "Scenario 1 wants an empty role where no object is annotated, scenario 2 takes any. 24: the mean without `point`; "
+    "25: with it. In drawn scenes nobody points and each role has its object, so that all four are the same."
 )
 RANKED = (
     "Mean over actions of the average precision among annotated pairs, each of which interacts: no AP_role, no number "
