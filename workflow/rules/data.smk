@@ -1,5 +1,11 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_scenes > data_prepare_interactions > data_prepare
+ruleorder:
+    data_index_imagenet
+    > data_prepare_melodies
+    > data_prepare_faces
+    > data_prepare_scenes
+    > data_prepare_interactions
+    > data_prepare
 
 
 rule data_prepare:
