@@ -13,7 +13,7 @@ also stands for what is known of InteractNet from memory alone: its two heads, t
 
 Claim T5 of the paper: in words.
 Ours at small (n = 5): ap_role of scenes/turbo-2 53.4, of scenes/pose-to-hoi 46.0, of scenes/multitask 34.6; keypoint_ap
-of scenes/turbo-2 93.5, of scenes/hoi-to-pose 93.0, of scenes/multitask 92.2. Runtime: about 200 CPU-seconds at small.
+of scenes/turbo-2 93.5, of scenes/hoi-to-pose 93.0, of scenes/multitask 92.2. Runtime: 214 CPU-seconds at small.
 """
 
 from __future__ import annotations
