@@ -17,7 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.books.work import scene_net
 from tenfold.config import EDITIONS
+from tenfold.data import scenes
 from tenfold.nets.build import build
 from tenfold.papers.icnn_face_parsing import grid as icnn
 from tenfold.papers.icnn_face_parsing.train import net_of as icnn_net
@@ -26,6 +28,7 @@ from tenfold.papers.sge import nets as sge_nets
 from tenfold.papers.sge.grid import attention_of
 from tenfold.papers.sknet import grid as sknet
 from tenfold.papers.sknet.nets import build_net
+from tenfold.papers.turbo_hoi import grid as turbo_hoi
 from tenfold.workflow import Edition, configured
 
 CHECKS = {"LD_PRELOAD": "libc_malloc_debug.so.0", "GLIBC_TUNABLES": "glibc.malloc.check=3"}
@@ -82,12 +85,20 @@ def of_variance_shift(edition: Edition) -> Iterator[Case]:
         yield partial(build, sized(net)), side(edition.settings)
 
 
+def of_turbo_hoi(edition: Edition) -> Iterator[Case]:
+    """The loop on drawn scenes; what was detected at full has passed other nets before."""
+    net = {"sizes": edition.settings["sizes"], "links": turbo_hoi.LINKS_OF[turbo_hoi.LOOP]}
+    net |= {"persons": scenes.PERSONS, "objects": scenes.PERSONS * scenes.OBJECTS}
+    yield partial(scene_net, net), (scenes.HEIGHT, scenes.WIDTH)
+
+
 NETS = {
     "icnn-face-parsing": of_icnn_face_parsing,
     "pruning-from-scratch": of_pruning_from_scratch,
     "rco": of_rco,
     "sge": of_sge,
     "sknet": of_sknet,
+    "turbo-hoi": of_turbo_hoi,
     "variance-shift": of_variance_shift,
 }
 

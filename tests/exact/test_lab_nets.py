@@ -21,6 +21,9 @@ from tenfold.papers.sge import grid as sge
 from tenfold.papers.sge import nets as sge_nets
 from tenfold.papers.sknet import grid as sknet
 from tenfold.papers.sknet import nets as sknet_nets
+from tenfold.papers.turbo_hoi import grid as turbo
+from tenfold.papers.turbo_hoi.method import Links, Sizes, Truth, TurboHOI, turbo_loss
+from tenfold.papers.turbo_hoi.nets import every_pair
 from tenfold.papers.variance_shift import grid as variance_shift
 from tenfold.papers.variance_shift.common import noisy
 from tenfold.training.losses import classification
@@ -104,3 +107,29 @@ def test_two_steps(slug: str) -> None:
     assert torch.isfinite(torch.stack(values)).all()
     moved = sum(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
     assert moved > 0.9 * len(before)
+
+
+@pytest.mark.parametrize("edition", ["lab", "full"])
+def test_two_steps_of_the_loop_of_interactions_and_poses(edition: str) -> None:
+    """At full on RoI features of a detector, as many parameters whatever the turns."""
+    net, wildcards = {"lab": "scenes", "full": "v-coco"}[edition], {"edition": edition, "seeds": "s0"}
+    paper, params = House({}).paper("turbo-hoi").edition(edition), set()
+    for arm in ("turbo-2", "turbo-3"):
+        cfg = turbo.train(paper, SimpleNamespace(nets=net, arm=arm, **wildcards))
+        sizes = Sizes(**cfg["sizes"])
+        torch.manual_seed(0)
+        model = TurboHOI(sizes, 29, 17, Links(**cfg["links"]))
+        optimiser = build_optimiser(Recipe.from_cfg(cfg["recipe"]), model)
+        persons, objects = (torch.rand(2, sizes.channels, side, side) for side in (sizes.persons, sizes.objects))
+        truth = Truth(torch.rand(2, 29).round(), torch.rand(4, 29).round(), torch.rand(2, 29, 4),
+                      torch.randint(4 * sizes.persons**2, (2, 17)))  # fmt: skip
+        losses = []
+        for _ in range(2):
+            loss = turbo_loss(model(persons, objects, every_pair(1, 2, 2)), truth)["loss"]
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(float(loss.detach()))
+        assert losses[1] < losses[0]
+        params.add(sum(parameter.numel() for parameter in model.parameters()))
+    assert len(params) == 1

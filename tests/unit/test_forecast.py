@@ -114,6 +114,20 @@ def test_a_live_teacher_is_run_forward_and_not_for_labels_alone() -> None:
     assert works["kd-1x"].images == works["alone-1x"].images
 
 
+def test_the_work_of_the_loop_grows_with_its_turns() -> None:
+    paper = workflow.House({}).paper("turbo-hoi")
+    edition, macs = paper.edition("small"), []
+    made = paper.grid.train(edition, type("Wildcards", (), {"nets": "scenes", "arm": "turbo-2", "seeds": "s0-4"}))
+    for arm in ("multitask", "turbo-2", "turbo-3"):
+        wildcards = type("Wildcards", (), {"nets": "scenes", "arm": arm, "seeds": "s0-4"})
+        work = work_of("tenfold.papers.turbo_hoi.train", "train", paper.grid.train(edition, wildcards))
+        assert work is not None
+        assert work.images == 5 * made["recipe"]["epochs"] * made["data"]["prepare"]["train"]
+        macs.append(work.macs)
+    assert macs[0] < macs[1] < macs[2]
+    assert macs[2] - macs[1] < macs[1] - macs[0] + 0.01 * macs[0], "what all turns share is counted once"
+
+
 def test_the_work_of_the_arena_is_gradients_and_labels() -> None:
     """Of an attack on one net its steps and what the net predicts; of a defence what its nets label, drawn or not."""
     paper = workflow.House({}).paper("adversarial-competition")
@@ -377,7 +391,7 @@ def test_every_row_of_lab_is_a_target_that_some_job_makes(ordered: Forecast) -> 
 SPECIAL = {("melody", "M5-accuracy"): ["1L", "3L"], ("variance-shift", "C4"): ["none", "a-0.5"]}
 READ_FROM = {"probe": "probe", "settled": "settled", "gates.moves": "statistics", "attention": "attention"}
 UNDECIDED = {"M1-votes"}  # by listeners
-PART_2 = 13  # its first row
+PART_2 = 14  # its first row
 HALF_AN_HOUR = 30.0  # minutes of a shared H100 for the primary claims of a paper with three seeds, as it should be
 OVER = {"rco": 40.0}  # where it is not: two thirds of it are students of four stages and the teachers of all
 

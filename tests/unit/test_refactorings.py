@@ -143,7 +143,7 @@ def test_a_refactoring_makes_no_recorded_job_stale(copy: Path, before: list[str]
 
 TRAINED = {
     "icnn_face_parsing_joint", "icnn_face_parsing_train", "melody_train", "pruning_from_scratch_train", "rco_distil",
-    "rco_search", "rco_teacher", "sge_train", "sknet_train", "variance_shift_train",
+    "rco_search", "rco_teacher", "sge_train", "sknet_train", "turbo_hoi_train", "variance_shift_train",
 }  # fmt: skip
 CLASSIFIERS = {"sge_train", "sknet_train", "variance_shift_train"}
 

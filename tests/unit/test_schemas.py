@@ -128,6 +128,13 @@ PLACES: dict[str, dict[str, str]] = {
         "nets/imagenet-50/settings/processes": "processes",
         "nets/imagenet-50/settings/recipe": "recipe",
     },
+    "turbo-hoi": {
+        **EVERYWHERE,
+        "recipe": "recipe",
+        "arm_recipes": "arm_recipes",
+        "nets": "name",
+        "nets/photos/data": "data",
+    },
     "variance-shift": {
         **EVERYWHERE,
         "datasets/0": "data",

@@ -137,8 +137,8 @@ def test_a_variant_is_written_once_under_a_name_that_says_its_settings(folder: P
 # On the real plan. For each paper one arm, by the name that its files have.
 ARMS = {
     "adversarial-competition": "b", "icnn-face-parsing": "no-links", "melody": "2L", "rco": "kd-1x", "sge": "se",
-    "pruning-from-scratch": "pruned-p0.3", "sknet": "k3", "variance-shift": "a-0.5",
-    "video-captioning": "beta-0",
+    "pruning-from-scratch": "pruned-p0.3", "sknet": "k3", "turbo-hoi": "hoi-to-pose",
+    "variance-shift": "a-0.5", "video-captioning": "beta-0",
 }  # fmt: skip
 
 

@@ -1,5 +1,12 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_captions > data_prepare
+ruleorder:
+    data_index_imagenet
+    > data_prepare_melodies
+    > data_prepare_faces
+    > data_prepare_captions
+    > data_prepare_scenes
+    > data_prepare_interactions
+    > data_prepare
 
 
 rule data_prepare:
@@ -68,3 +75,31 @@ rule data_prepare_captions:
         dataset="moving-shapes.*|msvd|msvd-captions",
     shell:
         house.run("data.prepare_captions.prepare")
+
+
+# Scenes of persons and objects are drawn.
+rule data_prepare_scenes:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_scenes.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="scenes.*",
+    shell:
+        house.run("data.prepare_scenes.prepare")
+
+
+# Annotations of human-object interactions, and photographs with persons, are read.
+rule data_prepare_interactions:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_interactions.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="v-coco-pairs|hicodet|coco-mini",
+    shell:
+        house.run("data.prepare_interactions.prepare")

@@ -497,6 +497,34 @@ def _joined(cfg: Cfg) -> Passes:
     return passes, sum(size.params for size in sizes.values())
 
 
+# Turbo learning ---------------------------------------------------------------------------------------------------
+
+
+def scene_net(of: dict[str, Any]) -> Any:
+    """A net of turbo-hoi, as `tenfold.papers.turbo_hoi.train.net_of` wants it, with some boxes in each image."""
+    from torch import Tensor
+
+    net = _of_paper("tenfold.papers.turbo_hoi.train.net_of")(of)
+    forward = net.forward
+    net.forward = lambda images: forward(images, *(Tensor(len(images), of[kind], 4) for kind in ("persons", "objects")))
+    return net
+
+
+def _looped(cfg: Cfg) -> Passes:
+    """A net on scenes, whose turns its modules are called in, and the test scenes once."""
+    made, recipe = cfg["data"]["prepare"], cfg["recipe"]
+    persons, objects, height, width = (
+        _of_paper(f"tenfold.data.scenes.{name}") for name in ("PERSONS", "OBJECTS", "HEIGHT", "WIDTH")
+    )
+    net = {"sizes": cfg["sizes"], "links": cfg["links"], "persons": persons, "objects": persons * objects}
+    size = _size_of(json.dumps(net, sort_keys=True), round(math.sqrt(height * width)), f"{__name__}.scene_net")
+    passes = [
+        Pass(size, made["train"] * recipe["epochs"], recipe["batch_size"], times=TRAINS),
+        Pass(size, made["test"], AT_ONCE),
+    ]
+    return passes, size.params
+
+
 OWN: dict[str, Callable[[Cfg], Passes]] = {
     "pruning_from_scratch.train": _narrowed,
     "pruning_from_scratch.pretrain": _pretrained,
@@ -515,6 +543,7 @@ OWN: dict[str, Callable[[Cfg], Passes]] = {
     "icnn_face_parsing.train": _parsers_trained,
     "icnn_face_parsing.evaluate": _parsed,
     "icnn_face_parsing.joint": _joined,
+    "turbo_hoi.train": _looped,
     "sge.examine": lambda cfg: _looked_at(cfg, "sge"),
     "sknet.attend": lambda cfg: _looked_at(cfg, "sknet"),
     "adversarial_competition.harden": _hardened,
