@@ -11,6 +11,9 @@ Four ideas, in the order of the paper:
 Read in the official code (commit 409ca8b), which has no tables; the paper's ablations were not recovered, and nothing
 of ours is held against them. Notation: B clips, T words, n_x numbers a word, n_y tags, n_z features, n_f factors, n_h
 hidden units, and four gates: input, forget, output, candidate. Word 0 ends a caption, and pads what is shorter.
+
+Claim C4 of the paper: shown in examples.
+Ours at small (n = 5): words of full 4.46, of beta-0 5.00. Runtime: not measured on a quiet machine.
 """
 
 from __future__ import annotations
