@@ -255,8 +255,11 @@ def test_each_job_comes_after_what_it_needs_and_what_was_asked_for_first_comes_f
     assert [job.outputs[0] for job in in_order(plan, ["b2"])] == ["b1", "b2", "other", "a1", "a2", "table"]
 
 
-# Stages that are of no use without what they import: they decode photographs, or compute with scipy or mido throughout.
-WITH_MORE = {"tenfold.data.prepare_melodies", "tenfold.papers.melody.measure", "tenfold.papers.melody.midi",
+# Stages that are of no use without what they import: they decode photographs, align boxes with maps by torchvision, or
+# compute with scipy or mido throughout.
+WITH_MORE = {"tenfold.data.prepare_interactions", "tenfold.data.prepare_melodies",
+             *(f"tenfold.papers.turbo_hoi.{name}" for name in ("detect", "pairs", "show", "train")),
+              "tenfold.papers.melody.measure", "tenfold.papers.melody.midi",
              *(f"tenfold.papers.{name}.imagenet" for name in ("pruning_from_scratch", "sge", "sknet"))}  # fmt: skip
 FORBIDDING = """
 import importlib, sys
