@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from tenfold.data import moving_shapes, prepare_captions
+from tenfold.data import moving_shapes
 from tenfold.data.captions import Captions, Split, write
 from tenfold.errors import UserError
 from tenfold.launcher import Job
@@ -23,11 +22,13 @@ from tenfold.papers.video_captioning import caption as command
 from tenfold.papers.video_captioning.clips import Words, features_of, read_clips, standardised
 from tenfold.papers.video_captioning.features import DifferenceNet, dynamic_features
 from tenfold.papers.video_captioning.grid import variant_of
-from tenfold.papers.video_captioning.method import Captioner
+from tenfold.papers.video_captioning.method import END, Captioner, TagNet
 from tenfold.papers.video_captioning.scores import behind, by_position, lengths_of, measures, written_by
 from tenfold.papers.video_captioning.tag import precision_of
-from tenfold.papers.video_captioning.train import Examples, best_of, moved, tags_of
+from tenfold.papers.video_captioning.train import Examples, best_of, build, moved, tags_of
 from tenfold.papers.video_captioning.words import words
+from tenfold.weights import save_weights, under
+from tenfold.workflow import seeds_wildcard
 
 CLIPS = {
     "train": [["a dog runs", "the dog runs", "a dog", "it runs fast"], ["a cat"]],
@@ -117,25 +118,6 @@ def test_features_that_are_not_there_are_named() -> None:
     assert features_of(found, "static")["val"].shape == (1, 2)
     with pytest.raises(UserError, match="no dynamic ones"):
         features_of(found, "both")
-
-
-def test_the_authors_features_are_read_from_the_known_archive_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    splits = {name: Split([[["a"]]] * n) for name, n in (("train", 3), ("val", 1), ("test", 2))}
-    values = np.arange(6 * 3584, dtype=np.float32).reshape(6, 3584)
-    content = io.BytesIO()
-    np.save(content, values)
-    with zipfile.ZipFile(tmp_path / "data.zip", "w") as packed:
-        packed.writestr("data/msvd_resnext_eco.npy", content.getvalue())
-    with pytest.raises(UserError, match="needed is the archive with sha256"):
-        prepare_captions.with_features(splits, tmp_path / "data.zip")
-    monkeypatch.setattr(prepare_captions, "KNOWN", prepare_captions.sha256(tmp_path / "data.zip"))
-    found = prepare_captions.with_features(splits, tmp_path / "data.zip")
-    assert np.array_equal(found["test"].features["static"], values[4:, :2048])
-    assert np.array_equal(found["val"].features["dynamic"], values[3:4, 2048:])
-    with pytest.raises(UserError, match=r"is \(6, 3584\), needed is \(5, 3584\)"):
-        prepare_captions.with_features(splits | {"val": Split([])}, tmp_path / "data.zip")
 
 
 # Tags
@@ -271,13 +253,64 @@ def test_sixteen_frames_at_equal_distances_are_looked_at(tmp_path: Path) -> None
     assert command.read_frames(gif(tmp_path / "short.gif", 2)).shape == (16, 32, 32, 3)
 
 
+def trained(folder: Path, settings: dict[str, Any]) -> None:
+    """Writes all that the command reads of a captioner, with random weights."""
+    torch.manual_seed(0)
+    tags, seeds = 5, seeds_wildcard(settings["seeds"])
+    width, epochs = settings["features"]["width"], settings["tag_recipe"]["epochs"]
+    known = {"words": ["<end>", "<unknown>", *"abcdefgh"], "tags": list("abcde")}
+    net = build(settings["net"], Words(**known), tags, 2 * width, "net")
+    for weight in net.parameters():
+        torch.nn.init.normal_(weight)
+    net.output_bias.data[END] = -1e3  # so that there are words
+    tag_net = TagNet(2 * width, settings["tag_net"]["hidden"], tags)
+    for path, tensors in {
+        "features": {f"train/{kind}": torch.rand(9, width) for kind in ("static", "dynamic")},
+        f"tags/both/{seeds}": under(f"seed0/{epochs}/net", tag_net.state_dict()),
+        f"weights/full/{seeds}": under("seed0", net.state_dict()),
+    }.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        save_weights(folder / f"{path}.safetensors", tensors)
+    (folder / "words").mkdir()
+    (folder / "words/train.json").write_text(json.dumps(known))
+
+
+def test_a_video_gets_the_caption_of_its_frames_whatever_its_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"train": 3, "val": 1, "test": 1, "seed": 1, "pairs": 100, "captions": [5, 10],
+                "static": True, "dynamic": True, "lengths": True}  # fmt: skip
+    clips = moving_shapes.generate(settings)[0]["train"].frames
+    assert clips is not None
+    trained(tmp_path / "runs/small/video-captioning/private", command.settings_of("small", "full"))
+    monkeypatch.chdir(tmp_path)
+    written = set()
+    for clip in clips:
+        large = clip.repeat(4, 1).repeat(4, 2)
+        pictures = [Image.fromarray(frame) for frame in large]
+        pictures[0].save("clip.gif", save_all=True, append_images=pictures[1:], duration=80)
+        with av.open("clip.mp4", "w") as file:
+            stream: Any = file.add_stream("libx264rgb", rate=12, options={"qp": "0"})
+            stream.height, stream.width, stream.pix_fmt = 128, 128, "rgb24"
+            for frame in large:
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            file.mux(stream.encode())
+        told = command.caption(clip, "small", "full")
+        for name in ("clip.gif", "clip.mp4"):
+            assert np.array_equal(command.read_frames(Path(name)), clip)
+            command.main([name])
+            assert capsys.readouterr().out == f"{told}\n"
+        written.add(told)
+    assert len(written) > 1 and all(written)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("none.gif", "there is no such file"),
-        ("bad.gif", "is no video that can be read"),
-        ("still.gif", "is a still picture"),
-        ("bad.mp4", "needs the package av|is no video that can be read"),
+        ("bad.gif", "cannot be read as a video"),
+        ("still.gif", "has 1 frame; a video has two at least"),
+        ("bad.mp4", "cannot be read as a video"),
     ],
 )
 def test_a_file_that_cannot_be_captioned_gets_one_line(

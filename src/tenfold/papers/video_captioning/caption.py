@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageSequence
+from PIL import Image
 from torch import Tensor
 
 from tenfold import config
+from tenfold.data.videos import FORMATS, frames_of
 from tenfold.errors import UserError
 from tenfold.launcher import Cfg
 from tenfold.papers.video_captioning.clips import read_words, standardised
@@ -29,13 +29,12 @@ from tenfold.workflow import seeds_wildcard
 SLUG = "video-captioning"
 FOR_VIDEOS = ("smoke", "small")
 FRAMES, SIDE = 16, 32  # of the clips that their captioners were trained on
-STILLS = (".gif", ".webp", ".png", ".apng")  # read without a decoder of videos
 
 
 def main(argv: list[str] | None = None) -> None:
     """Says the caption; exit code 2 and one line for a file that cannot be captioned, or a model that is not there."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="a GIF, or with the package av any video")
+    parser.add_argument("file", type=Path, help=f"a video ({', '.join(FORMATS)})")
     parser.add_argument("--edition", default="small", help="whose captioner; one that was trained here (small)")
     parser.add_argument("--arm", default="full", help="which captioner (full)")
     given = parser.parse_args(argv)
@@ -50,34 +49,10 @@ def read_frames(path: Path) -> NDArray[np.uint8]:
     """Sixteen frames at equal distances, 32 x 32 pixels: uint8 (16, 32, 32, 3).
 
     Raises:
-        UserError: it is no video, it cannot be decoded here, or it has a single frame.
+        UserError: it is no video, or not whole.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file")
-    try:
-        frames = _stills(path) if path.suffix.lower() in STILLS else _decoded(path)
-    except (OSError, ValueError):  # errors of Pillow and of av are of these kinds
-        raise UserError(f"{path}: is no video that can be read") from None
-    if len(frames) < 2:
-        raise UserError(f"{path}: is a still picture; of a video {FRAMES} frames are looked at, and two are needed")
-    chosen = [frames[i * len(frames) // FRAMES] for i in range(FRAMES)]
-    return np.stack([np.asarray(frame.resize((SIDE, SIDE), Image.Resampling.BOX)) for frame in chosen])
-
-
-def _stills(path: Path) -> list[Image.Image]:
-    with Image.open(path) as image:
-        return [frame.convert("RGB") for frame in ImageSequence.Iterator(image)]
-
-
-def _decoded(path: Path) -> list[Image.Image]:
-    try:
-        av = importlib.import_module("av")
-    except ModuleNotFoundError:
-        raise UserError(f"{path}: needs the package av (pip install av), or convert it to a GIF") from None
-    with av.open(str(path)) as video:
-        if not video.streams.video:
-            raise UserError(f"{path}: has no pictures")
-        return [frame.to_image() for frame in video.decode(video=0)]
+    frames = [frame.resize((SIDE, SIDE), Image.Resampling.BOX) for frame in frames_of(path, FRAMES)]
+    return np.stack([np.asarray(frame) for frame in frames])
 
 
 @torch.no_grad()
