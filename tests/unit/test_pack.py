@@ -255,18 +255,18 @@ def test_each_job_comes_after_what_it_needs_and_what_was_asked_for_first_comes_f
     assert [job.outputs[0] for job in in_order(plan, ["b2"])] == ["b1", "b2", "other", "a1", "a2", "table"]
 
 
-# Stages that are of no use without what they import: they decode photographs, align boxes with maps by torchvision, or
-# compute with scipy or mido throughout.
+# Stages that are of no use without what they import: they decode photographs or videos, align boxes with maps by
+# torchvision, or compute with scipy or mido throughout.
 WITH_MORE = {"tenfold.data.prepare_interactions", "tenfold.data.prepare_melodies",
              *(f"tenfold.papers.turbo_hoi.{name}" for name in ("detect", "pairs", "show", "train")),
-              "tenfold.papers.melody.measure", "tenfold.papers.melody.midi",
+             "tenfold.papers.melody.measure", "tenfold.papers.melody.midi", "tenfold.papers.video_captioning.look",
              *(f"tenfold.papers.{name}.imagenet" for name in ("pruning_from_scratch", "sge", "sknet"))}  # fmt: skip
 FORBIDDING = """
 import importlib, sys
 class Forbidding:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {"jsonschema", "referencing", "requests", "pandas", "scipy", "snakemake", "dvc",
-                                      "matplotlib", "seaborn", "torchvision", "PIL", "mido", "music21", "tqdm"}:
+                                      "matplotlib", "seaborn", "torchvision", "PIL", "av", "mido", "music21", "tqdm"}:
             raise ModuleNotFoundError(f"{name} is forbidden here")
 sys.meta_path.insert(0, Forbidding())
 for name in sys.argv[1:]:

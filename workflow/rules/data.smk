@@ -4,6 +4,8 @@ ruleorder:
     > data_prepare_melodies
     > data_prepare_faces
     > data_prepare_captions
+    > data_prepare_features
+    > data_look
     > data_prepare_scenes
     > data_prepare_interactions
     > data_prepare
@@ -63,7 +65,7 @@ rule data_prepare_faces:
         house.run("data.prepare_faces.prepare")
 
 
-# Clips with captions: drawn; captions of real videos alone; or with the features of their frames.
+# Clips with captions: drawn, or captions of real videos alone.
 rule data_prepare_captions:
     output:
         dataset="data/prepared/{dataset}.safetensors",
@@ -72,7 +74,7 @@ rule data_prepare_captions:
     log:
         "logs/data/{dataset}.log",
     wildcard_constraints:
-        dataset="moving-shapes.*|msvd|msvd-captions",
+        dataset="moving-shapes.*|msvd-captions",
     shell:
         house.run("data.prepare_captions.prepare")
 
@@ -103,3 +105,33 @@ rule data_prepare_interactions:
         dataset="v-coco-pairs|hicodet|coco-mini",
     shell:
         house.run("data.prepare_interactions.prepare")
+
+
+# Captions of real videos with the features that others took of their frames.
+rule data_prepare_features:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_features.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="msvd|msr-vtt",
+    shell:
+        house.run("data.prepare_features.prepare")
+
+
+# Videos of one's own: features of their frames, taken here.
+rule data_look:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("papers.video_captioning.look", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="own-videos",
+    resources:
+        gpu=house.gpu,
+    shell:
+        house.run("papers.video_captioning.look")

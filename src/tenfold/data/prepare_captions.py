@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from tenfold.data import moving_shapes
 from tenfold.data.captions import SPLITS, Captions, Split, write
@@ -16,12 +11,6 @@ from tenfold.fetch import folder_of
 from tenfold.files import sha256
 from tenfold.launcher import Cfg, Job, Output, main, stage
 from tenfold.registry import dataset as entry_of
-
-# The features of MSVD as the authors give them: static ones (ResNeXt-101), then, by the name, dynamic ones (ECO).
-CAPTIONS = "msvd-captions"
-ARCHIVE, MEMBER = "data.zip", "msvd_resnext_eco.npy"
-KNOWN = "fadd721eaa0f13aff7c3505e4784a003514c33ffa5a934a9dcf13955285df11f"  # SHA-256, in the official README
-STATIC, DYNAMIC = 2048, 1536
 
 
 @stage
@@ -79,30 +68,6 @@ def read_captions(folder: Path, files: dict[str, dict[str, str]]) -> dict[str, S
             captions.setdefault(clip, []).append(text.split())
         splits[name] = Split(list(captions.values()))
     return splits
-
-
-def with_features(splits: dict[str, Split], archive: Path) -> dict[str, Split]:
-    """Clips with the features that the authors give, clip by clip; the real archive was not at hand.
-
-    Raises:
-        UserError: the archive is another one, or has no such features.
-    """
-    if (found := sha256(archive)) != KNOWN:
-        raise UserError(f"{archive}: needed is the archive with sha256 {KNOWN}, here is {found}")
-    with zipfile.ZipFile(archive) as packed:
-        name = next((name for name in packed.namelist() if Path(name).name == MEMBER), None)
-        if name is None:
-            raise UserError(f"{archive}: has no {MEMBER}")
-        values = np.load(io.BytesIO(packed.read(name)), allow_pickle=False).astype(np.float32)
-    clips = sum(map(len, splits.values()))
-    if values.shape != (clips, STATIC + DYNAMIC):
-        raise UserError(f"{archive}: {MEMBER} is {values.shape}, needed is {(clips, STATIC + DYNAMIC)}")
-    ends = np.cumsum([len(splits[split]) for split in SPLITS])
-    parts = dict(zip(SPLITS, np.split(values, ends[:-1]), strict=True))
-    return {
-        split: replace(splits[split], features={"static": part[:, :STATIC], "dynamic": part[:, STATIC:]})
-        for split, part in parts.items()
-    }
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def _times(path: Path) -> tuple[list[float], float]:
             leave=False,
             disable=None,
         )
-        times = [frame.time or 0.0 for frame in frames]
+        times = sorted(frame.time or 0.0 for frame in frames)
         announced, seconds, kind = stream.frames or math.inf, (video.duration or 0) / av.time_base, video.format.name
     found = len(times)
     if found < 2:
