@@ -304,7 +304,11 @@ def test_kept_digests_are_those_of_the_sources(monkeypatch: pytest.MonkeyPatch, 
 
 UNREADABLE = {"globals", "vars", "exec", "eval", "__import__", "import_module"}
 # Families of nets, and functions that a cfg names: they are roots of the digest.
-READ_ALL_THE_SAME = {"nets/build.py": ["import_module"], "stages/called.py": ["import_module"]}
+READ_ALL_THE_SAME = {
+    "data/moving_shapes.py": ["vars"],  # of a dataclass, whose fields stand there
+    "nets/build.py": ["import_module"],
+    "stages/called.py": ["import_module"],
+}
 
 
 def unreadable(text: str) -> list[str]:

@@ -48,6 +48,17 @@ APART = 4, 2
 PLANES = 100
 LEANINGS, FACES_AT_ONCE = 25, 50
 
+# Video captioning: clips of real datasets, captions of each, words that training captions have and that one caption has
+# in the mean and at most in a batch, ends counted; the tags of the paper; how many operations a step takes by the
+# seconds of a quiet processor, where small ones start faster than layers do: each word, and what comes once.
+CLIPS = {"msvd": (1200, 100, 670), "msvd-captions": (1200, 100, 670), "msr-vtt": (6513, 497, 2990)}
+SPOKEN = {"msvd": (40, 9_800, 8, 19), "msvd-captions": (20, 6_900, 8, 19), "msr-vtt": (20, 13_800, 10, 25)}
+DRAWN = (60, 6, 14)  # words, and lengths, of moving shapes
+TAGS = 300
+WIDTHS = {"both": 128, "static": 64, "dynamic": 64, "tags": TAGS}  # of clips without features of others
+WORD_OPERATIONS, ONCE, DROPPED = 6, 12, 6
+WRITTEN_AT_ONCE, OF_LOGITS = 256, 2
+
 
 @dataclass(frozen=True)
 class Size:
@@ -523,6 +534,81 @@ def _looped(cfg: Cfg) -> Passes:
         Pass(size, made["test"], AT_ONCE),
     ]
     return passes, size.params
+# Captions ---------------------------------------------------------------------------------------------------------
+
+
+def _clips(data: Cfg) -> tuple[int, int, int]:
+    made = data["prepare"]
+    return CLIPS[data["name"]] if data["name"] in CLIPS else (made["train"], made["val"], made["test"])
+
+
+def _width(data: Cfg, features: str) -> int:
+    """How many features a clip has."""
+    given = data["prepare"].get("features")
+    kinds = ("static", "dynamic") if features == "both" else (features,)
+    return sum(given[kind] for kind in kinds) if given else WIDTHS[features]
+
+
+def captioner(net: Cfg, features: int, classes: int, length: float, longest: float, batch: int, own: float) -> Size:
+    """The size of an S-LSTM captioner for one caption; a cell without tags is taken to cost as much.
+
+    Args:
+        net: ``words`` and ``hidden``.
+        features: of a clip.
+        classes: words of the vocabulary.
+        length: words of a caption.
+        longest: of the longest one of a batch, for as many steps are started.
+        batch: captions, for all of which each matrix is read once a step, and its gradients are added up.
+        own: the share of steps that are fed the model's own word.
+    """
+    words, hidden = net["words"], net["hidden"]
+    matrices = {"word": words, "video": features, "state": hidden}
+    word, video, state = (4 * (width * hidden + hidden * hidden) for width in matrices.values())
+    told, first, output = 4 * TAGS * hidden, features * words, words * hidden
+    logits = output + words * classes
+    of_word = word + state + logits + own * (word + logits)
+    params = word + video + state + len(matrices) * told + first + output + 4 * hidden + classes + words * classes
+    return Size(
+        macs=video + len(matrices) * told + first + length * of_word,
+        elements=length * (1 + own) * OF_LOGITS * classes + (params + longest * state) / batch,
+        layers=ONCE + longest * WORD_OPERATIONS * (1 + own / 2),
+        params=params,
+    )
+
+
+def _captioned(cfg: Cfg) -> Passes:
+    """A captioner that is trained, writes validation captions at times, and three times those of test clips."""
+    data, variant, recipe = cfg["data"], cfg["variant"], cfg["recipe"]
+    train, val, test = _clips(data)
+    if data["name"] in SPOKEN:
+        of_clip, classes, length, longest = SPOKEN[data["name"]]
+    else:
+        of_clip, (classes, length, longest) = sum(data["prepare"]["captions"]) // 2, DRAWN
+    of_clip, batch = min(of_clip, cfg["captions"]["of_clip"] or of_clip), recipe["batch_size"]
+    sizes = {
+        steps: captioner(cfg["net"], _width(data, variant["features"]), classes, mean, steps, at_once, own)
+        for mean, steps, at_once, own in (
+            (length, longest, batch, variant["sampling"] / 2),
+            (cfg["decode"]["steps"], cfg["decode"]["steps"] + 1, WRITTEN_AT_ONCE, 0.0),
+        )
+    }
+    learns, writes = sizes.values()
+    captions = _evaluations(recipe) * val + (2 + cfg["decode"]["beam"]) * test
+    return [
+        Pass(learns, train * of_clip * recipe["epochs"], batch, times=TRAINS),
+        Pass(writes, captions, WRITTEN_AT_ONCE),
+    ], learns.params
+
+
+def _tagged(cfg: Cfg) -> Passes:
+    """A tag network that is trained, and asked about all clips each time that it is kept."""
+    clips = dict(zip(("train", "val", "test"), _clips(cfg["data"]), strict=True))
+    features, hidden, recipe = _width(cfg["data"], cfg["features"]), cfg["net"]["hidden"], cfg["recipe"]
+    macs = features * hidden + hidden * hidden + hidden * TAGS
+    size = Size(macs, 2 * hidden + TAGS + macs / recipe["batch_size"], DROPPED, macs + 2 * hidden + TAGS)
+    fit, told = sum(clips[split] for split in cfg["splits"]), len(cfg["after"]) * sum(clips.values())
+    kept = len(cfg["after"]) * size.params + told * TAGS
+    return [Pass(size, fit * recipe["epochs"], recipe["batch_size"], times=TRAINS), Pass(size, told, AT_ONCE)], kept
 
 
 OWN: dict[str, Callable[[Cfg], Passes]] = {
@@ -553,4 +639,6 @@ OWN: dict[str, Callable[[Cfg], Passes]] = {
     "adversarial_competition.defend.through": _pierced,
     "melody.train": _melodies,
     "melody.generate": _composed,
+    "video_captioning.tag": _tagged,
+    "video_captioning.train": _captioned,
 }
