@@ -1,5 +1,5 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare
+ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_objects > data_prepare
 
 
 rule data_prepare:
@@ -54,3 +54,17 @@ rule data_prepare_faces:
         dataset="celebamask-mini|helen|faces|faces-smoke|faces-thick",
     shell:
         house.run("data.prepare_faces.prepare")
+
+
+# Pictures with objects in them, and where these are, are read, or drawn.
+rule data_prepare_objects:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_objects.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="coco-mini|objects|objects-smoke",
+    shell:
+        house.run("data.prepare_objects.prepare")
