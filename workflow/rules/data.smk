@@ -1,5 +1,5 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
-ruleorder: data_index_imagenet > data_prepare_melodies > data_prepare_faces > data_prepare_objects > data_prepare
+ruleorder: data_index_imagenet > data_index_coco > data_prepare_melodies > data_prepare_faces > data_prepare_objects > data_prepare
 
 
 rule data_prepare:
@@ -13,7 +13,7 @@ rule data_prepare:
         house.run("data.prepare")
 
 
-# ImageNet stays in its archives; its file says where in them each image lies.
+# ImageNet and COCO stay in their archives; a file says where in them each image lies, and what is to be seen in it.
 rule data_index_imagenet:
     output:
         dataset="data/prepared/{dataset}.safetensors",
@@ -25,6 +25,19 @@ rule data_index_imagenet:
         dataset="imagenet",
     shell:
         house.run("data.imagenet.index")
+
+
+rule data_index_coco:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.coco_archives.index", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="coco-2017",
+    shell:
+        house.run("data.coco_archives.index")
 
 
 # Melodies are read from scores, or drawn; the report says which scores were left out, and why.

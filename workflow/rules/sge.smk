@@ -50,6 +50,26 @@ rule sge_detect:
         sge.run("detect")
 
 
+rule sge_coco_detect:
+    input:
+        data=sge.files("pictures"),
+        classifier=sge.files("classifier"),
+    output:
+        **sge.course("detection/metrics/{net}/{arm}/{seeds}"),
+        weights="runs/{edition}/sge/detection/weights/{net}/{arm}/{seeds}.safetensors",
+    params:
+        **sge.params("detect_coco.detect"),
+    log:
+        "logs/{edition}/sge/detect/{net}/{arm}/{seeds}.log",
+    wildcard_constraints:
+        edition="full[^/]*",
+    threads: sge.threads("detect_coco.detect")
+    resources:
+        **sge.resources("detect_coco.detect"),
+    shell:
+        sge.run("detect_coco.detect")
+
+
 # 3. Look at the groups of the last block: how long their vectors are before and behind the gates.
 rule sge_examine:
     input:

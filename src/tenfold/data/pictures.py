@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -16,12 +16,10 @@ KEY = "objects"  # of the file's metadata
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """One split of a dataset.
+class Objects:
+    """The objects in the pictures of one split.
 
     Attributes:
-        images: uint8 (N, 3, H, W).
-        instances: which of its picture's objects is seen at a pixel, from 1; 0 for none: uint8 (N, H, W).
         ends: where the objects of each picture end among those of all, int64 (N,).
         boxes: left, top, right and bottom in pixels, float32 (M, 4).
         labels: classes, from 1: int64 (M,).
@@ -30,8 +28,6 @@ class Pictures:
         units: how many pixels of the published picture a pixel stands for: float32 (N,).
     """
 
-    images: Tensor
-    instances: Tensor
     ends: Tensor
     boxes: Tensor
     labels: Tensor
@@ -40,29 +36,36 @@ class Pictures:
     units: Tensor
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.ends)
 
-    def of(self, number: int) -> slice:
-        """The objects of a picture."""
-        return slice(int(self.ends[number - 1]) if number else 0, int(self.ends[number]))
+    def image(self, number: int) -> Tensor:
+        """A picture, uint8 (3, H, W)."""
+        raise NotImplementedError
+
+    def masks(self, number: int, there: Tensor) -> Tensor:
+        """Where some objects of a picture are, by their numbers among all: uint8 (K, H, W)."""
+        raise NotImplementedError
+
+    def of(self, number: int) -> Tensor:
+        """The objects of a picture, by their numbers among all."""
+        return torch.arange(int(self.ends[number - 1]) if number else 0, int(self.ends[number]))
 
     def target(self, number: int, *, flipped: bool = False) -> dict[str, Tensor]:
         """What a detector of torchvision learns of a picture, or of its mirror image: boxes, labels and masks."""
-        there = torch.arange(len(self.labels))[self.of(number)]
-        first, there = self.of(number).start, there[~self.crowds[there]]
-        boxes, instances = self.boxes[there], self.instances[number]
+        there = self.of(number)
+        there = there[~self.crowds[there]]
+        boxes, masks = self.boxes[there], self.masks(number, there)
         if flipped:
-            width = instances.shape[1]
+            width = masks.shape[2]
             boxes = torch.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
-            instances = instances.flip(1)
-        masks = instances[None] == (there - first + 1)[:, None, None]
-        return {"boxes": boxes, "labels": self.labels[there], "masks": masks.to(torch.uint8)}
+            masks = masks.flip(2)
+        return {"boxes": boxes, "labels": self.labels[there], "masks": masks}
 
     def truth(self, classes: int) -> dict[str, list[dict[str, Any]]]:
         """All objects as in COCO's files, in pixels of the published pictures; pictures count from 0."""
         found: list[dict[str, Any]] = []
         for number, unit in enumerate(self.units.tolist()):
-            for one in range(self.of(number).start, self.of(number).stop):
+            for one in self.of(number).tolist():
                 found.append({
                     "id": one + 1,
                     "image_id": number,
@@ -87,23 +90,48 @@ class Pictures:
         ]
 
 
+@dataclass(frozen=True)
+class Pictures(Objects):
+    """Pictures of one size in memory, and their objects.
+
+    Attributes:
+        images: uint8 (N, 3, H, W).
+        instances: which of its picture's objects is seen at a pixel, from 1; 0 for none: uint8 (N, H, W).
+    """
+
+    images: Tensor
+    instances: Tensor
+
+    def image(self, number: int) -> Tensor:
+        """See `Objects.image`."""
+        return self.images[number]
+
+    def masks(self, number: int, there: Tensor) -> Tensor:
+        """What is seen of objects: where they overlap, one is in front."""
+        first = int(self.ends[number - 1]) if number else 0
+        return (self.instances[number][None] == (there - first + 1)[:, None, None]).to(torch.uint8)
+
+
 def as_published(box: Tensor, unit: float) -> list[float]:
     """A box as COCO has it, x, y, width and height in pixels of the published picture."""
     left, top, right, bottom = (unit * value for value in box.tolist())
     return [left, top, right - left, bottom - top]
 
 
+Split = TypeVar("Split", bound=Objects)
+
+
 @dataclass(frozen=True)
-class PictureData:
+class PictureData(Generic[Split]):
     """A dataset: its name, the names of its classes in the order of the labels, and both splits."""
 
     name: str
     classes: list[str]
-    train: Pictures
-    test: Pictures
+    train: Split
+    test: Split
 
 
-def load(path: Path) -> PictureData:
+def load(path: Path) -> PictureData[Pictures]:
     """Reads a prepared dataset, as `tenfold.data.prepare_objects` writes it."""
     with safe_open(path, framework="pt") as file:
         facts = json.loads(file.metadata()[KEY])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.data.pictures import Pictures, load
+from tenfold.data.pictures import Objects, load
 from tenfold.launcher import Cfg, Input, Job, Output, main, stage
 from tenfold.measure.accuracy import in_eval_mode
 from tenfold.measure.coco import average_precision
@@ -64,14 +66,16 @@ def detect(
             keep_after=[late],
             title=f"seed {seed}",
         )
-        weights = {name: value.clone() for name, value in trained.model.state_dict().items()}
-        trained.model.load_state_dict(trained.kept[late])
-        before = precision_of(trained.model, pictures.test, len(pictures.classes), compute)["ap"]
-        trained.model.load_state_dict(weights)
-        row = measured(trained.model, pictures.test, len(pictures.classes), cfg["stage"], compute)
-        return Outcome([{**row, "moved": abs(row["ap"] - before), "epochs": recipe.epochs}], weights).add_course(
-            trained
-        )
+        model, last = trained.model, {name: value.clone() for name, value in trained.model.state_dict().items()}
+        model.load_state_dict(trained.kept[late])
+        before = precision_of(model, pictures.test, len(pictures.classes), compute)["ap"]
+        model.load_state_dict(last)
+        with groups_seen(model, cfg["stage"]) as seen:
+            row = precision_of(model, pictures.test, len(pictures.classes), compute)
+        row |= {"moved": abs(row["ap"] - before), "epochs": recipe.epochs, **gates_of(model)}
+        if seen is not None:
+            row["lit"] = lit(seen, pictures.test.instances)
+        return Outcome([row], last).add_course(trained)
 
     outcome = per_seed(progress, cfg["seeds"], one_seed)
     built = build_detector(cfg, len(pictures.classes), views)
@@ -88,22 +92,40 @@ def detect(
     Files(weights, metrics, history, times).write(outcome, facts)
 
 
-def picture_batches(pictures: Pictures, batch_size: int, seed: int, device: torch.device) -> Batches:
-    """Batches of images, float32 (3, H, W) in [0, 1], and what is to be learned of each; half of them mirrored."""
+def picture_batches(
+    pictures: Objects,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    *,
+    drop_last: bool = False,
+    share: tuple[int, int] = (0, 1),
+) -> Batches:
+    """Batches of images, float32 (3, H, W) in [0, 1], and what is to be learned of each; half of them mirrored.
+
+    Args:
+        pictures: what they are made of.
+        batch_size: pictures in a batch.
+        seed: of order and mirroring.
+        device: where batches are made.
+        drop_last: leave out an epoch's last batch where it would be smaller.
+        share: ``(k, n)``: of each batch only every n-th picture, from the k-th on.
+    """
 
     def draw(indices: Tensor, generator: torch.Generator) -> Drawn:
-        return indices, torch.rand(len(indices), generator=generator) < 0.5
+        flipped = torch.rand(len(indices), generator=generator) < 0.5
+        return indices[share[0] :: share[1]], flipped[share[0] :: share[1]]
 
     def make(indices: Tensor, flipped: Tensor) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-        chosen = list(zip(indices.tolist(), flipped.tolist(), strict=True))
-        images = [pictures.images[number].to(device) / 255 for number, _ in chosen]
-        targets = [pictures.target(number, flipped=flip) for number, flip in chosen]
-        return (
-            [image.flip(2) if flip else image for image, (_, flip) in zip(images, chosen, strict=True)],
-            [{name: part.to(device) for name, part in target.items()} for target in targets],
-        )
+        images, targets = [], []
+        for number, flip in zip(indices.tolist(), flipped.tolist(), strict=True):
+            image = pictures.image(number).to(device) / 255
+            images.append(image.flip(2) if flip else image)
+            target = pictures.target(number, flipped=flip)
+            targets.append({name: part.to(device) for name, part in target.items()})
+        return images, targets
 
-    return Batches(len(pictures), batch_size, make, seed, draw=draw)
+    return Batches(len(pictures), batch_size, make, seed, drop_last, draw)
 
 
 def detection_loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
@@ -112,28 +134,35 @@ def detection_loss(model: nn.Module, batch: Any) -> dict[str, Tensor]:
     return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
 
-def measured(model: nn.Module, pictures: Pictures, classes: int, stage: int, compute: Compute) -> dict[str, Any]:
-    """What the metrics have of a detector, see `detect`."""
-    stages = next(module for module in model.modules() if isinstance(module, Stages))
-    modules = [module for module in stages.modules() if isinstance(module, SpatialGroupEnhance)]
-    if not modules:
-        return precision_of(model, pictures, classes, compute)
-    shown = enhancer(stages.blocks[stage_ends(stages)[stage - 1]])
-    with observed(shown) as seen:
-        found: dict[str, Any] = precision_of(model, pictures, classes, compute)
-    gates = {"gamma": modules[-1].weight.flatten().tolist(), "beta": modules[-1].bias.flatten().tolist()}
-    return {**found, "gates": gates, "lit": lit(seen, pictures.instances)}
-
-
-def precision_of(model: nn.Module, pictures: Pictures, classes: int, compute: Compute) -> dict[str, Any]:
+def precision_of(model: nn.Module, pictures: Objects, classes: int, compute: Compute) -> dict[str, Any]:
     """COCO's average precision of a detector's boxes, see `tenfold.measure.coco.average_precision`."""
     detections = []
     with in_eval_mode(model), torch.no_grad(), compute.autocast():
         for numbers in torch.arange(len(pictures)).split(AT_ONCE):
-            found = model([pictures.images[number].to(compute.device) / 255 for number in numbers])
+            found = model([pictures.image(number).to(compute.device) / 255 for number in numbers.tolist()])
             for number, of_picture in zip(numbers.tolist(), found, strict=True):
                 detections += pictures.detections(number, of_picture)
     return average_precision(pictures.truth(classes), detections, "bbox")
+
+
+def gates_of(model: nn.Module) -> dict[str, Any]:
+    """The gammas and betas of the last block, as the metrics have them; of other attention than SGE nothing."""
+    modules = [module for module in model.modules() if isinstance(module, SpatialGroupEnhance)]
+    if not modules:
+        return {}
+    last = modules[-1]
+    return {"gates": {"gamma": last.weight.flatten().tolist(), "beta": last.bias.flatten().tolist()}}
+
+
+@contextmanager
+def groups_seen(model: nn.Module, stage: int) -> Iterator[Lengths | None]:
+    """Notes the lengths of groups' vectors in the last block of a stage; None of other attention than SGE."""
+    if not gates_of(model):
+        yield None
+        return
+    stages = next(module for module in model.modules() if isinstance(module, Stages))
+    with observed(enhancer(stages.blocks[stage_ends(stages)[stage - 1]])) as seen:
+        yield seen
 
 
 def lit(seen: Lengths, instances: Tensor) -> dict[str, float]:

@@ -70,6 +70,12 @@ def first_channels(settings: Cfg) -> int:
     return int(net["width"]) * (4 if net["family"] == "resnet_imagenet" else 1)
 
 
+def kind_and_net(detector: str) -> tuple[str, str]:
+    """``retinanet-resnet18-c16`` -> ``retinanet`` and ``resnet18-c16``."""
+    kind, _, net = detector.partition("-")
+    return kind, net
+
+
 # Files ------------------------------------------------------------------------------------------------------------
 
 
@@ -134,6 +140,12 @@ def pictures(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return [prepared(edition.settings["detection"]["data"])]
 
 
+def classifier(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The classifier that a detector's net begins with: of its kind, its attention and its seeds."""
+    _, net = kind_and_net(wildcards.net)
+    return [f"{edition.runs}/weights/{net}/{wildcards.arm}/{wildcards.seeds}.safetensors"]
+
+
 RESULTS = {"arms": metrics, "detectors": detectors, "histories": histories, "statistics": statistics, "counted": "costs.json",
            "claims": "claims.json"}  # fmt: skip
 
@@ -190,8 +202,8 @@ def draw_maps(edition: Edition, wildcards: Wildcards) -> Cfg:
 def detect(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One arm of one detector."""
     settings = edition.settings["detection"]
-    of = settings["detectors"][wildcards.net]
-    kind, _, net = wildcards.net.partition("-")
+    of, (kind, net) = settings["detectors"][wildcards.net], kind_and_net(wildcards.net)
+    own = {"processes": edition.settings["processes"]} if settings["data"] == COCO else {}
     shared = ("frozen", "coarser", "channels", "anchor", "hidden", "proposals", "sampled")
     return {
         "data": registry.cfg_of(settings["data"]),
@@ -204,6 +216,7 @@ def detect(edition: Edition, wildcards: Wildcards) -> Cfg:
         **{key: settings[key] for key in ("mean", "std", "sizes") if key in settings},
         "recipe": settings["recipe"] | of.get("recipe", {}),
         "stage": edition.settings["maps"]["stage"],
+        **own,
     }
 
 

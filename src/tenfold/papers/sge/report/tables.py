@@ -7,7 +7,7 @@ from typing import Any
 
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, Outputs, main, stage
-from tenfold.papers.sge.grid import first_net
+from tenfold.papers.sge.grid import first_net, kind_and_net
 from tenfold.papers.sge.report.results import (
     DETECTORS,
     NAMES,
@@ -304,18 +304,18 @@ def table_detectors(cfg: Cfg, detectors: Arms, seen: Face) -> Table:
     """Our detectors: AP, that by the size of objects, and what SGE gains; the published gains of ResNet-50."""
     rows = []
     for (net, name), arm in detectors.items():
-        kind = net.partition("-")[0]
+        kind, backbone = kind_and_net(net)
         cells = {key: Cell(arm.percent(key), files=arm.files) for key in APS}
         cells["params"] = Cell(exact=arm.facts["params"], files=arm.files)
         if (plain := detectors.get((net, "plain"))) is not None and name != "plain":
             for gain, key in GAINS.items():
                 cells[gain] = Cell(minus(arm.percent(key), plain.percent(key)), files=[*arm.files, *plain.files],
                                    published=published_gain(cfg, kind, name, key))  # fmt: skip
-        if name == "sge":
-            of = {seed: row["lit"] for seed, row in arm.rows.items()}
+        of = {seed: row["lit"] for seed, row in arm.rows.items() if "lit" in row}
+        if of:
             for when in ("before", "behind"):
                 cells[when] = Cell({seed: lit[when] for seed, lit in of.items()}, files=arm.files)
-        rows.append(Row((DETECTORS[kind], net.partition("-")[2], NAMES[name]), cells))
+        rows.append(Row((DETECTORS[kind], backbone, NAMES[name]), cells))
     return Table(
         "Our detectors, and what they gain over those without attention",
         seen,
