@@ -48,6 +48,10 @@ APART = 4, 2
 PLANES = 100
 LEANINGS, FACES_AT_ONCE = 25, 50
 
+# Detection: training and test pictures of real datasets, and operations on boxes of a picture, which are no layers.
+PICTURES = {"coco-2017": (117_266, 5_000), "coco-mini": (80, 79)}
+PICTURES_AT_ONCE, BOX_OPERATIONS = 20, 100
+
 
 @dataclass(frozen=True)
 class Size:
@@ -497,6 +501,51 @@ def _joined(cfg: Cfg) -> Passes:
     return passes, sum(size.params for size in sizes.values())
 
 
+# Detection --------------------------------------------------------------------------------------------------------
+
+
+def detector(of: dict[str, Any]) -> Any:
+    """The layers of one of SGE's detectors: at all positions of a picture, and for boxes of which it is trained."""
+    import torch
+    from torch import Tensor, nn
+
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            views = {"image_mean": of["mean"], "image_std": of["std"]}
+            self.whole = _of_paper("tenfold.papers.sge.detectors.build_detector")(of, of["classes"], views)
+
+        def forward(self, images: Tensor) -> None:
+            whole, channels, sampled = self.whole, of["detector"]["channels"], of["detector"]["sampled"]
+            maps = list(whole.backbone(images).values())
+            if of["detector"]["kind"] == "retinanet":
+                whole.head(maps)
+                return
+            whole.rpn.head(maps)
+            for heads in getattr(whole.roi_heads, "stages", [whole.roi_heads]):
+                heads.box_predictor(heads.box_head(torch.empty(sampled, channels, 7, 7, device=images.device)))
+                if getattr(heads, "mask_head", None) is not None:
+                    pooled = torch.empty(sampled // 4, channels, 14, 14, device=images.device)
+                    heads.mask_predictor(heads.mask_head(pooled))
+
+    return Layers()
+
+
+def _detected(cfg: Cfg) -> Passes:
+    """A detector that is trained, and tested after nine tenths of it and at the end."""
+    made, recipe = cfg["data"]["prepare"], cfg["recipe"]
+    train, test = PICTURES.get(cfg["data"]["name"]) or (made["train"], made["test"])
+    height, width = cfg.get("sizes") or (made["side"], made["side"])
+    of = {key: cfg[key] for key in ("net", "detector", "mean", "std")} | {"classes": made.get("classes", 80)}
+    size = _counted(lambda: detector(of), (3, height, width))
+    in_training = replace(size, layers=size.layers + BOX_OPERATIONS * recipe["batch_size"])
+    in_tests = replace(size, layers=size.layers + BOX_OPERATIONS * PICTURES_AT_ONCE)
+    return [
+        Pass(in_training, train * recipe["epochs"], recipe["batch_size"], times=TRAINS),
+        Pass(in_tests, 2 * test, PICTURES_AT_ONCE),
+    ], size.params
+
+
 OWN: dict[str, Callable[[Cfg], Passes]] = {
     "pruning_from_scratch.train": _narrowed,
     "pruning_from_scratch.pretrain": _pretrained,
@@ -515,6 +564,8 @@ OWN: dict[str, Callable[[Cfg], Passes]] = {
     "icnn_face_parsing.train": _parsers_trained,
     "icnn_face_parsing.evaluate": _parsed,
     "icnn_face_parsing.joint": _joined,
+    "sge.detect": _detected,
+    "sge.detect_coco.detect": _detected,
     "sge.examine": lambda cfg: _looked_at(cfg, "sge"),
     "sknet.attend": lambda cfg: _looked_at(cfg, "sknet"),
     "adversarial_competition.harden": _hardened,
