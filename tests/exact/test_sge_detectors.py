@@ -31,7 +31,9 @@ def resnet(name: str, arm: str, width: int = 64, **options: Any) -> dict[str, An
 
 def small(kind: str, arm: str = "plain", **options: Any) -> nn.Module:
     torch.manual_seed(0)
-    return build_detector({"net": resnet("resnet18", arm, 16, **options), "detector": {"kind": kind, **SMALL}}, 3, VIEWS)
+    return build_detector(
+        {"net": resnet("resnet18", arm, 16, **options), "detector": {"kind": kind, **SMALL}}, 3, VIEWS
+    )
 
 
 def scene() -> tuple[list[Tensor], list[dict[str, Tensor]]]:
@@ -161,7 +163,7 @@ def decoded(box: list[float], code: list[float], scale: tuple[float, ...], side:
 
 
 class Scripted(nn.Module):
-    """Says what it was told to: scores and one code for each box, whatever it is shown; notes how often it was asked."""
+    """Says what it was told to, whatever it is shown: scores and one code for each box."""
 
     def __init__(self, scores: Tensor, codes: Tensor) -> None:
         super().__init__()
@@ -186,7 +188,9 @@ class Boxes(nn.Module):
 @pytest.fixture
 def scripted() -> tuple[CascadeHeads, list[Scripted], Boxes]:
     generator = torch.Generator().manual_seed(3)
-    said = [Scripted(torch.randn(64, 4, generator=generator), torch.randn(64, 4, generator=generator)) for _ in OVERLAPS]
+    said = [
+        Scripted(torch.randn(64, 4, generator=generator), torch.randn(64, 4, generator=generator)) for _ in OVERLAPS
+    ]
     remaining, boxes = iter(said), Boxes()
 
     def head(overlap: float, codes: tuple[float, ...]) -> RoIHeads:
@@ -205,7 +209,9 @@ def test_detections_are_the_last_boxes_with_the_mean_of_the_scores(scripted: Any
     assert losses == {}
     boxes, mean = PROPOSALS, torch.zeros(len(PROPOSALS), 4)
     for stage, scale, asked in zip(said, CODES, pooled.asked, strict=True):
-        assert torch.allclose(asked[0], torch.tensor(boxes), atol=1e-4), "each stage is asked about the last one's boxes"
+        assert torch.allclose(asked[0], torch.tensor(boxes), atol=1e-4), (
+            "each stage is asked about the last one's boxes"
+        )
         mean += stage.scores[: len(boxes)].detach().softmax(1) / 3
         boxes = [decoded(box, code, scale, 64) for box, code in
                  zip(boxes, stage.codes[: len(boxes)].tolist(), strict=True)]  # fmt: skip
@@ -249,8 +255,12 @@ def test_losses_are_those_of_each_stages_own_boxes(scripted: Any) -> None:
                 for got, wanted in zip(code.tolist(), encoded(box, target["boxes"][best].tolist(), scale), strict=True):
                     far, beta = abs(got - wanted), 1 / 9
                     of_boxes += (far - beta / 2 if far >= beta else far**2 / (2 * beta)) / len(boxes)
-        assert float(losses[f"loss_classifier_{number + 1}"].detach()) == pytest.approx(LOSS_WEIGHTS[number] * of_classes, rel=1e-4)
-        assert float(losses[f"loss_box_reg_{number + 1}"].detach()) == pytest.approx(LOSS_WEIGHTS[number] * of_boxes, rel=1e-4)
+        assert float(losses[f"loss_classifier_{number + 1}"].detach()) == pytest.approx(
+            LOSS_WEIGHTS[number] * of_classes, rel=1e-4
+        )
+        assert float(losses[f"loss_box_reg_{number + 1}"].detach()) == pytest.approx(
+            LOSS_WEIGHTS[number] * of_boxes, rel=1e-4
+        )
 
 
 def encoded(box: list[float], true: list[float], scale: tuple[float, ...]) -> list[float]:

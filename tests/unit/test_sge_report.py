@@ -464,7 +464,13 @@ def test_detectors_of_full_are_the_papers_tables_and_recipe(full: Edition) -> No
     wildcards = SimpleNamespace(seeds="s1", net="cascade-resnet101", arm="sge")
     cfg = grid.detect(full, wildcards)
     recipe = Recipe.from_cfg(cfg["recipe"])
-    assert (recipe.optimiser, recipe.epochs, recipe.batch_size, recipe.lr, recipe.momentum) == ("sgd", 24, 16, 0.02, 0.9)
+    assert (recipe.optimiser, recipe.epochs, recipe.batch_size, recipe.lr, recipe.momentum) == (
+        "sgd",
+        24,
+        16,
+        0.02,
+        0.9,
+    )
     assert (recipe.weight_decay, recipe.clip_norm) == (1e-4, 35)
     steps = 7_329  # of an epoch, without the last two pictures
     rates = [factor(recipe.schedule, steps * epoch, steps, 24) for epoch in (1, 17, 18, 21, 22)]

@@ -34,10 +34,10 @@ def generate(settings: dict[str, Any]) -> tuple[Tensors, list[str]]:
 
     Args:
         settings: ``train`` and ``test`` (numbers of scenes), ``side`` (pixels, a multiple of 16), ``seed``, ``classes``
-            (how many), ``radius`` (by size, smallest and largest in quarter pixels), ``tried`` (by size, how many may be
-            there, each in every second scene if it finds a place), ``unit`` (pixels of COCO that a pixel stands for), ``turn`` (degrees, at most), ``contrast``
-            (grey levels between object and background, lowest and highest), ``texture`` (grey levels), ``fragments``
-            (their number), and the switch ``objects``.
+            (how many), ``radius`` (by size, smallest and largest in quarter pixels), ``tried`` (by size, how many may
+            be there, each in every second scene if it finds a place), ``unit`` (pixels of COCO that a pixel stands
+            for), ``turn`` (degrees, at most), ``contrast`` (grey levels between object and background, lowest and
+            highest), ``texture`` (grey levels), ``fragments`` (their number), and the switch ``objects``.
 
     Returns:
         The tensors that `tenfold.data.prepare_objects` writes, and the names of the classes.
@@ -84,8 +84,8 @@ def _drawn(scenes: Scenes, settings: dict[str, Any]) -> Tensors:
                 apart = abs(centre - other).max(axis=1)
                 fits &= (others_reach == 0) | (apart >= reach + others_reach)
             places.append((centre, np.where(fits, reach, 0)))
-            mask = _outline(kind, centre, scenes.integers(f"{name} turn", -settings["turn"] // 5, settings["turn"] // 5),
-                            radius, side) & fits[:, None, None]  # fmt: skip
+            turn = scenes.integers(f"{name} turn", -(settings["turn"] // 5), settings["turn"] // 5)
+            mask = _outline(kind, centre, turn, radius, side) & fits[:, None, None]
             labels[fits, count[fits]] = kind[fits] + 1
             count += fits
             np.copyto(instances, count.astype(np.uint8)[:, None, None], where=mask)

@@ -63,17 +63,18 @@ class Objects:
 
     def truth(self, classes: int) -> dict[str, list[dict[str, Any]]]:
         """All objects as in COCO's files, in pixels of the published pictures; pictures count from 0."""
-        found: list[dict[str, Any]] = []
-        for number, unit in enumerate(self.units.tolist()):
-            for one in self.of(number).tolist():
-                found.append({
-                    "id": one + 1,
-                    "image_id": number,
-                    "category_id": int(self.labels[one]),
-                    "bbox": as_published(self.boxes[one], unit),
-                    "area": float(self.areas[one]) * unit**2,
-                    "iscrowd": int(self.crowds[one]),
-                })  # fmt: skip
+        found = [
+            {
+                "id": one + 1,
+                "image_id": number,
+                "category_id": int(self.labels[one]),
+                "bbox": as_published(self.boxes[one], unit),
+                "area": float(self.areas[one]) * unit**2,
+                "iscrowd": int(self.crowds[one]),
+            }
+            for number, unit in enumerate(self.units.tolist())
+            for one in self.of(number).tolist()
+        ]
         return {
             "images": [{"id": number} for number in range(len(self))],
             "categories": [{"id": number} for number in range(1, classes + 1)],

@@ -1,9 +1,9 @@
 """Prepares pictures with objects, drawn or read, as one file (`tenfold.data.pictures` says what each tensor is).
 
-The file is a safetensors file: for each split ``train`` and ``test`` the tensors ``<split>_images`` uint8 (N, 3, H, W),
-``instances`` uint8 (N, H, W), ``counts`` uint8 (N,) and ``units`` float32 (N,) of the pictures, ``boxes`` float32 (M, 4),
-``labels`` uint8 (M,), ``areas`` float32 (M,) and ``crowds`` uint8 (M,) of their objects; and metadata ``objects`` (JSON):
-``name`` and ``classes``.
+The file is a safetensors file: for each split ``train`` and ``test`` the tensors ``<split>_images`` uint8
+(N, 3, H, W), ``instances`` uint8 (N, H, W), ``counts`` uint8 (N,) and ``units`` float32 (N,) of the pictures, ``boxes``
+float32 (M, 4), ``labels`` uint8 (M,), ``areas`` float32 (M,) and ``crowds`` uint8 (M,) of their objects; and metadata
+``objects`` (JSON): ``name`` and ``classes``.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class CascadeHeads(nn.Module):
 
     def __init__(self, head: Callable[[float, tuple[float, ...]], RoIHeads]) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(head(overlap, codes) for overlap, codes in zip(OVERLAPS, CODES, strict=True))
+        self.stages = nn.ModuleList([head(overlap, codes) for overlap, codes in zip(OVERLAPS, CODES, strict=True)])
 
     def forward(
         self,
@@ -47,8 +47,8 @@ class CascadeHeads(nn.Module):
         """Detections in eval mode, losses in train mode: as `RoIHeads` has it."""
         losses: dict[str, Tensor] = {}
         probabilities: list[Tensor] = []
-        for number, stage in enumerate(self.stages):
-            assert isinstance(stage, RoIHeads)
+        stages = list[RoIHeads](self.stages)
+        for number, stage in enumerate(stages):
             if self.training:
                 proposals, _, labels, wanted = stage.select_training_samples(proposals, targets)
             pooled = stage.box_roi_pool(features, proposals, image_shapes)
@@ -59,13 +59,13 @@ class CascadeHeads(nn.Module):
                 losses[f"loss_box_reg_{number + 1}"] = LOSS_WEIGHTS[number] * of_boxes
             else:
                 probabilities.append(scores.softmax(-1))
-            if number + 1 < len(self.stages):
+            if number + 1 < len(stages):
                 proposals = refined(stage, codes.detach(), proposals, image_shapes)
         if self.training:
             return [], losses
         mean = torch.stack(probabilities).mean(0)
         # What comes after takes scores, whose softmax these logarithms give again.
-        found = stage.postprocess_detections(mean.log(), of_each_class(codes, mean), proposals, image_shapes)
+        found = stages[-1].postprocess_detections(mean.log(), of_each_class(codes, mean), proposals, image_shapes)
         return [dict(zip(("boxes", "scores", "labels"), one, strict=True)) for one in zip(*found, strict=True)], losses
 
 

@@ -161,7 +161,8 @@ def groups_seen(model: nn.Module, stage: int) -> Iterator[Lengths | None]:
         yield None
         return
     stages = next(module for module in model.modules() if isinstance(module, Stages))
-    with observed(enhancer(stages.blocks[stage_ends(stages)[stage - 1]])) as seen:
+    last = stage_ends(stages)[stage - 1]
+    with observed(enhancer(stages.get_submodule(f"blocks.{last}"))) as seen:
         yield seen
 
 
@@ -175,7 +176,8 @@ def lit(seen: Lengths, instances: Tensor) -> dict[str, float]:
     found = {}
     for when, pieces in (("before", seen.before), ("behind", seen.after)):
         lengths = torch.cat(pieces).double().movedim(1, 0)
-        covered = F.adaptive_avg_pool2d((instances > 0).double()[:, None], lengths.shape[2:])[:, 0] >= 0.5
+        height, width = lengths.shape[2:]
+        covered = F.adaptive_avg_pool2d((instances > 0).double()[:, None], (height, width))[:, 0] >= 0.5
         found[when] = float((lengths[:, covered].mean(1) / lengths[:, ~covered].mean(1)).mean())
     return found
 

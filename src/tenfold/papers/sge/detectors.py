@@ -16,6 +16,7 @@ from torchvision.models.detection import FasterRCNN, MaskRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool, LastLevelP6P7
@@ -48,21 +49,23 @@ class Stages(nn.Module):
         super().__init__()
         model = families.build({key: value for key, value in net.items() if key != "attention"})
         ends = [stage_ends(model)[stage - 1] for stage in chosen]
+        still = stage_ends(model)[frozen - 1] + 1 if frozen else 0
         blocks = model.get_submodule("blocks")
         assert isinstance(blocks, nn.Sequential)
         self.channels = [channels_of(blocks[end]) for end in ends]
         if net["attention"]:
             insert(model, **net["attention"])
+        model.add_module("classifier", nn.Identity())
         if weights is not None:
-            kept = {name: value for name, value in weights.items() if not name.startswith("classifier")}
-            model.load_state_dict(kept, strict=False)
-        self.stem, self.blocks = model.get_submodule("stem"), blocks[: ends[-1] + 1]
+            model.load_state_dict(
+                {name: value for name, value in weights.items() if not name.startswith("classifier.")}
+            )
+        self.stem = model.get_submodule("stem")
+        self.blocks = nn.Sequential(*list(blocks)[: ends[-1] + 1])
         self.names = {end: str(number) for number, end in enumerate(ends)}
         self.keeps_statistics = frozen > 0
-        if frozen:
-            still = [self.stem, *self.blocks[: stage_ends(model)[frozen - 1] + 1]]
-            for parameter in (each for module in still for each in module.parameters()):
-                parameter.requires_grad_(False)
+        for module in (self.stem, *list(self.blocks)[:still]) if frozen else ():
+            module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Stages:
         """As ever, but for statistics that are kept."""
@@ -133,71 +136,91 @@ def build_detector(
 
     Args:
         cfg: ``net`` and its attention; ``detector``: ``kind`` (one of `KINDS`), ``stages`` of the net that the pyramid
-            stands on, ``frozen`` of them, ``coarser`` and ``channels`` of the pyramid, ``anchor`` (pixels, the smallest one's side), and
-            but for RetinaNet ``hidden`` (features of a box), ``proposals`` and ``sampled`` (of an image).
+            stands on, ``frozen`` of them, ``coarser`` and ``channels`` of the pyramid, ``anchor`` (pixels, the smallest
+            one's side), and but for RetinaNet ``hidden`` (features of a box), ``proposals`` and ``sampled`` (of an
+            image).
         classes: how many there are; labels begin with 1.
-        views: ``image_mean`` and ``image_std`` of each channel, and of images whose size is not theirs ``min_size`` and
-            ``max_size``, else ``_skip_resize``.
+        views: ``image_mean`` and ``image_std`` of each channel, ``min_size`` and ``max_size`` that images are resized
+            to.
         weights: of a trained classifier, for the net.
     """
     of = cfg["detector"]
     stages = Stages(cfg["net"], of["stages"], of["frozen"], weights)
     pyramid = Pyramid(stages, of["channels"], of["kind"], coarser=of["coarser"])
-    sides = [of["anchor"] * 2**level for level in range(pyramid.levels)]
-    detector: nn.Module
-    if of["kind"] == "retinanet":
-        anchors = AnchorGenerator(tuple(tuple(side * step for step in OCTAVE) for side in sides), (RATIOS,) * len(sides))
-        detector = RetinaNet(pyramid, classes + 1, anchor_generator=anchors, detections_per_img=100, **views)
-        keep_gain(detector.head, of["channels"])
-        outputs = [detector.head]
-    else:
-        detector = _of_two_stages(of, pyramid, sides, classes + 1, views)
-        heads = [module for module in detector.modules() if isinstance(module, RoIHeads)]
-        outputs = [detector.rpn.head, *(head.box_predictor for head in heads)]
-        outputs += [head.mask_predictor for head in heads if head.mask_predictor is not None]
+    build = _retinanet if of["kind"] == "retinanet" else _of_two_stages
+    detector, outputs = build(of, pyramid, classes + 1, views)
     for module in outputs:  # boxes and scores are compared in float32, whatever the layers compute in
         module.register_forward_hook(lambda _module, _inputs, output: in_float32(output))
     return detector
 
 
-def _of_two_stages(of: Cfg, pyramid: Pyramid, sides: list[int], classes: int, views: dict[str, Any]) -> FasterRCNN:
-    names = [str(number) for number in range(len(of["stages"]))]
-    channels, hidden = of["channels"], of["hidden"]
-    pool = MultiScaleRoIAlign(names, POOLED, 2, canonical_scale=7 * of["anchor"], canonical_level=4)
+Built = tuple[
+    nn.Module, list[nn.Module]
+]  # a detector, and its parts whose outputs are scores, codes of boxes and masks
+
+
+def _retinanet(of: Cfg, pyramid: Pyramid, classes: int, views: dict[str, Any]) -> Built:
+    anchors = anchors_of(of, pyramid, OCTAVE)
+    head = RetinaNetHead(pyramid.out_channels, anchors.num_anchors_per_location()[0], classes)
+    keep_gain(head)
+    detector = RetinaNet(pyramid, classes, anchor_generator=anchors, head=head, detections_per_img=100, **views)
+    return detector, [head]
+
+
+def _of_two_stages(of: Cfg, pyramid: Pyramid, classes: int, views: dict[str, Any]) -> Built:
+    channels, hidden = pyramid.out_channels, of["hidden"]
+    levels = [str(number) for number in range(len(of["stages"]))]
+
+    def pool(size: int) -> MultiScaleRoIAlign:  # 224 pixels at the third level, where the smallest anchor has 32
+        return MultiScaleRoIAlign(levels, size, 2, canonical_scale=7 * of["anchor"], canonical_level=4)
+
+    def box_head() -> TwoMLPHead:
+        return TwoMLPHead(channels * POOLED**2, hidden)
+
+    def stage(overlap: float, codes: tuple[float, ...]) -> RoIHeads:
+        return RoIHeads(pool(POOLED), box_head(), ClassAgnosticPredictor(hidden, classes), overlap, overlap,
+                        of["sampled"], 0.25, codes, 0.05, 0.5, 100)  # fmt: skip
+
     given = {
-        "rpn_anchor_generator": AnchorGenerator(tuple((side,) for side in sides), (RATIOS,) * len(sides)),
+        "rpn_anchor_generator": anchors_of(of, pyramid, (1.0,)),
         **{f"rpn_{when}_nms_top_n_{mode}": of["proposals"] for when in ("pre", "post") for mode in ("train", "test")},
         "box_batch_size_per_image": of["sampled"],
-        "box_roi_pool": pool,
-        "box_head": TwoMLPHead(channels * POOLED**2, hidden),
+        "box_roi_pool": pool(POOLED),
+        "box_head": box_head(),
         "box_predictor": FastRCNNPredictor(hidden, classes),
         **views,
     }
     if of["kind"] == "mask":
-        return MaskRCNN(
+        detector: FasterRCNN = MaskRCNN(
             pyramid,
-            mask_roi_pool=MultiScaleRoIAlign(names, MASK_POOLED, 2, canonical_scale=7 * of["anchor"], canonical_level=4),
+            mask_roi_pool=pool(MASK_POOLED),
             mask_head=MaskRCNNHeads(channels, (channels,) * MASK_LAYERS, 1),
             mask_predictor=MaskRCNNPredictor(channels, channels, classes),
             **given,
         )
-    detector = FasterRCNN(pyramid, **given)
+    else:
+        detector = FasterRCNN(pyramid, **given)
     if of["kind"] == "cascade":
+        detector.roi_heads = CascadeHeads(stage)
+    outputs: list[nn.Module] = [detector.get_submodule("rpn.head")]
+    for heads in detector.modules():
+        if isinstance(heads, RoIHeads):
+            outputs += [heads.box_predictor, *([heads.mask_predictor] if heads.has_mask() else [])]
+    return detector, outputs
 
-        def head(overlap: float, codes: tuple[float, ...]) -> RoIHeads:
-            return RoIHeads(pool, TwoMLPHead(channels * POOLED**2, hidden), ClassAgnosticPredictor(hidden, classes),
-                            overlap, overlap, of["sampled"], 0.25, codes, 0.05, 0.5, 100)  # fmt: skip
 
-        detector.roi_heads = CascadeHeads(head)
-    return detector
+def anchors_of(of: Cfg, pyramid: Pyramid, octave: Sequence[float]) -> AnchorGenerator:
+    """Anchors of each level, twice as large as those of the one before."""
+    sides = [of["anchor"] * 2**level for level in range(pyramid.levels)]
+    return AnchorGenerator(tuple(tuple(side * step for step in octave) for side in sides), (RATIOS,) * len(sides))
 
 
-def keep_gain(head: nn.Module, channels: int) -> None:
+def keep_gain(head: RetinaNetHead) -> None:
     """Scales first weights that are drawn for 256 channels, so that as much of a signal comes through fewer of them."""
     with torch.no_grad():
         for parameter in head.parameters():
             if parameter.dim() == 4:
-                parameter.mul_(math.sqrt(256 / channels))
+                parameter.mul_(math.sqrt(256 / parameter.shape[1]))
 
 
 def in_float32(output: Any) -> Any:

@@ -146,8 +146,8 @@ def classifier(edition: Edition, wildcards: Wildcards) -> list[str]:
     return [f"{edition.runs}/weights/{net}/{wildcards.arm}/{wildcards.seeds}.safetensors"]
 
 
-RESULTS = {"arms": metrics, "detectors": detectors, "histories": histories, "statistics": statistics, "counted": "costs.json",
-           "claims": "claims.json"}  # fmt: skip
+RESULTS = {"arms": metrics, "detectors": detectors, "histories": histories, "statistics": statistics,
+           "counted": "costs.json", "claims": "claims.json"}  # fmt: skip
 
 # What each job's result depends on --------------------------------------------------------------------------------
 

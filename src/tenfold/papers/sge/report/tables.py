@@ -47,6 +47,10 @@ COUNTER = (
     "Operations as the official counter counts: multiply-adds and biases of convolutions and linear layers, elements "
     "of ReLU and pooling, twice those of BatchNorm."
 )
+BY_SIZE = (
+    "Box AP as COCO has it; small objects are below 32 x 32 pixels of the published picture, large ones above 96 x 96. "
+    "Of it a pixel of ours stands for five or more."
+)
 SK = (
     "SK*: one grouped 3x3 convolution beside each 3x3, without dilation. The official code counts 4.187 and 7.980 "
     "GFLOPs; the 4.185 and 7.978 in print are of an older state of it."
@@ -330,8 +334,7 @@ def table_detectors(cfg: Cfg, detectors: Arms, seen: Face) -> Table:
         ),
         rows,
         (
-            "Box AP as COCO has it; small, medium and large objects are below 32 x 32, below 96 x 96 and above that many "
-            "pixels of the published picture, of which a pixel of ours stands for five or more.",
+            BY_SIZE,
             "Published gains: ResNet-50 on COCO, one run each. Lengths: of the groups' vectors, mean over groups.",
         ),
     )

@@ -71,9 +71,7 @@ def with_moves(detectors: Arms) -> Arms:
     moves = {}
     for key, arm in detectors.items():
         gates = {seed: row["gates"] for seed, row in arm.rows.items() if "gates" in row}
-        rows = {
-            seed: {"moves": 100 * mean(map(gate_moves, of["gamma"], of["beta"]))} for seed, of in gates.items()
-        }
+        rows = {seed: {"moves": 100 * mean(map(gate_moves, of["gamma"], of["beta"]))} for seed, of in gates.items()}
         moves[key] = Arm(*key, rows)
     return joined(detectors, moves, "gates")
 
