@@ -113,6 +113,10 @@ PLACES: dict[str, dict[str, str]] = {
         "recipe": "recipe",
         "arm_recipes": "arm_recipes",
         "nets": "name",
+        "detection/data": "data",
+        "detection/mean": "channels",
+        "detection/recipe": "recipe",
+        "detection/detectors/retinanet-resnet50/seeds": "seeds",
     },
     "sknet": {
         **EVERYWHERE,
@@ -264,7 +268,7 @@ def test_keys_are_all_that_there_may_be(tmp_path: Path) -> None:
 
 # What the code takes ------------------------------------------------------------------------------
 
-OF_NO_PAPER = {"ema", "clip_norm"}  # attributes of recipes that no paper here has
+OF_NO_PAPER = {"ema"}  # attributes of recipes that no paper here has
 TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
 
 

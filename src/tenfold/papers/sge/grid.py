@@ -202,7 +202,7 @@ def draw_maps(edition: Edition, wildcards: Wildcards) -> Cfg:
 def detect(edition: Edition, wildcards: Wildcards) -> Cfg:
     """One arm of one detector."""
     settings = edition.settings["detection"]
-    of, (kind, net) = settings["detectors"][wildcards.net], kind_and_net(wildcards.net)
+    kind, net = kind_and_net(wildcards.net)
     own = {"processes": edition.settings["processes"]} if settings["data"] == COCO else {}
     shared = ("frozen", "coarser", "channels", "anchor", "hidden", "proposals", "sampled")
     return {
@@ -213,8 +213,7 @@ def detect(edition: Edition, wildcards: Wildcards) -> Cfg:
         "arm": wildcards.arm,
         "net": {**settings["nets"][net], "attention": attention_of(edition.settings, wildcards.arm)},
         "detector": {"kind": kind, "stages": settings["stages"][kind]} | {key: settings[key] for key in shared},
-        **{key: settings[key] for key in ("mean", "std", "sizes") if key in settings},
-        "recipe": settings["recipe"] | of.get("recipe", {}),
+        **{key: settings[key] for key in ("mean", "std", "sizes", "recipe") if key in settings},
         "stage": edition.settings["maps"]["stage"],
         **own,
     }
