@@ -269,7 +269,7 @@ def test_keys_are_all_that_there_may_be(tmp_path: Path) -> None:
 # What the code takes ------------------------------------------------------------------------------
 
 OF_NO_PAPER = {"ema"}  # attributes of recipes that no paper here has
-TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
+TYPES = {"int": "integer", "float": "number", "float | None": "number", "bool": "boolean"}
 
 
 def test_a_recipe_in_a_configuration_is_the_recipe_that_is_trained_by() -> None:
