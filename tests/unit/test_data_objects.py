@@ -145,8 +145,11 @@ def test_true_boxes_as_detections_have_an_ap_of_1_and_none_of_0(tmp_path: Path) 
 # COCO's own files
 
 
-def coco_tree(folder: Path) -> Path:
-    """Two training pictures and a validation picture of 20 x 40, resized from 40 x 80; a crowd; a box without width."""
+def coco_tree(folder: Path, *, both: bool = False) -> Path:
+    """Two training pictures and a validation picture of 20 x 40, resized from 40 x 80; a crowd; a box without width.
+
+    Only one of the training pictures has objects, or both have.
+    """
     square = {"segmentation": [[10, 4, 20, 4, 20, 14, 10, 14]], "bbox": [10, 4, 10, 10], "area": 100, "iscrowd": 0}
     behind = {"segmentation": [[0, 0, 40, 0, 40, 20, 0, 20]], "bbox": [0, 0, 40, 20], "area": 800, "iscrowd": 0}
     crowd = {
@@ -167,6 +170,8 @@ def coco_tree(folder: Path) -> Path:
         annotations = [
             one | {"id": 100 - k, "image_id": ids[0], "category_id": category} for k, (one, category) in enumerate(of)
         ]
+        if both and part == "train2017":
+            annotations.append(square | {"id": 50, "image_id": 3, "category_id": 1})
         categories = [{"id": number, "name": f"kind {number}"} for number in (90, 1, 18)]
         content = {"images": images, "annotations": annotations, "categories": categories}
         (folder / "annotations").mkdir(exist_ok=True)
@@ -219,9 +224,9 @@ def test_coco_mini_has_the_recorded_bytes(tmp_path: Path, job: Job) -> None:
     assert sizes == [284, 163, 177]  # of the published pictures 284, 162 and 173; four in crowds, one on the bound
 
 
-def coco_archives_at(folder: Path) -> Dataset:
+def coco_archives_at(folder: Path, *, both: bool = False) -> Dataset:
     """The same as archives, laid out as the official ones."""
-    tree = coco_tree(folder / "tree")
+    tree = coco_tree(folder / "tree", both=both)
     parts = {"train2017.zip": "train2017", "val2017.zip": "val2017", "annotations_trainval2017.zip": "annotations"}
     archives = []
     raw = folder / "data/raw/coco-2017"
