@@ -50,7 +50,7 @@ LEANINGS, FACES_AT_ONCE = 25, 50
 
 # Detection: training and test pictures of real datasets, and operations on boxes of a picture, which are no layers.
 PICTURES = {"coco-2017": (117_266, 5_000), "coco-mini": (80, 79)}
-PICTURES_AT_ONCE, BOX_OPERATIONS = 20, 100
+PICTURES_AT_ONCE, BOX_OPERATIONS = 20, 20
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ def _counted(build: Callable[[], Any], shape: tuple[int, ...]) -> Size:
 
     def of_leaves(rule: Callable[[Tensor], int]) -> dict[type[nn.Module], Any]:
         def counted(module: nn.Module, _input: Tensor, output: Tensor) -> int:
-            is_leaf = next(module.children(), None) is None and not isinstance(module, nn.Identity)
-            return rule(output) if is_leaf else 0
+            is_leaf = next(module.children(), None) is None and isinstance(output, Tensor)
+            return rule(output) if is_leaf and not isinstance(module, nn.Identity) else 0
 
         return {nn.Module: counted}
 

@@ -39,6 +39,7 @@ IMAGENET, COCO = Data("imagenet"), Data("coco-2017")
 APS = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "AP, small", "ap_medium": "AP, medium",
        "ap_large": "AP, large"}  # fmt: skip
 GAINS = {"gain": "ap", "gain_small": "ap_small"}
+NO_ATTENTION = {name: Cell(exact="-") for name in (*GAINS, "before", "behind")}  # gains nothing, and has no gates
 FIRST_CHANNELS = 256  # of the first stage's blocks in the paper's nets
 BEST_EPOCH = (
     "Published accuracies are of the best epoch on the validation set, of one run each; ours are of the last epoch."
@@ -309,7 +310,7 @@ def table_detectors(cfg: Cfg, detectors: Arms, seen: Face) -> Table:
     rows = []
     for (net, name), arm in detectors.items():
         kind, backbone = kind_and_net(net)
-        cells = {key: Cell(arm.percent(key), files=arm.files) for key in APS}
+        cells = {**NO_ATTENTION, **{key: Cell(arm.percent(key), files=arm.files) for key in APS}}
         cells["params"] = Cell(exact=arm.facts["params"], files=arm.files)
         if (plain := detectors.get((net, "plain"))) is not None and name != "plain":
             for gain, key in GAINS.items():
