@@ -117,6 +117,7 @@ PLACES: dict[str, dict[str, str]] = {
         "detection/mean": "channels",
         "detection/recipe": "recipe",
         "detection/detectors/retinanet-resnet50/seeds": "seeds",
+        "detection/detectors/faster-resnet18-c16/recipe": "recipe_change",
     },
     "sknet": {
         **EVERYWHERE,

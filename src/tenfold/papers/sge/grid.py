@@ -213,7 +213,8 @@ def detect(edition: Edition, wildcards: Wildcards) -> Cfg:
         "arm": wildcards.arm,
         "net": {**settings["nets"][net], "attention": attention_of(edition.settings, wildcards.arm)},
         "detector": {"kind": kind, "stages": settings["stages"][kind]} | {key: settings[key] for key in shared},
-        **{key: settings[key] for key in ("mean", "std", "sizes", "recipe") if key in settings},
+        **{key: settings[key] for key in ("mean", "std", "sizes") if key in settings},
+        "recipe": settings["recipe"] | settings["detectors"][wildcards.net].get("recipe", {}),
         "stage": edition.settings["maps"]["stage"],
         **own,
     }
