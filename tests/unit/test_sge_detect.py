@@ -110,9 +110,7 @@ def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.filterwarnings("ignore:Grad strides do not match bucket view strides")  # of gates; slower, not wrong
 @pytest.mark.parametrize(("kind", "processes"), [("mask", 1), ("retinanet", 1), ("cascade", 2)])
-def test_on_coco_a_detector_begins_with_a_classifier(
-    archives: Path, tmp_path: Path, kind: str, processes: int
-) -> None:
+def test_on_coco_a_detector_begins_with_a_classifier(archives: Path, tmp_path: Path, kind: str, processes: int) -> None:
     cfg = cfg_of(kind, SGE, seeds=[1], sizes=[64, 96], processes=processes)
     cfg["detector"] |= {"frozen": 1, "coarser": True}
     cfg["recipe"] |= {"batch_size": 2}
