@@ -154,9 +154,8 @@ def build_detector(
     return detector
 
 
-Built = tuple[
-    nn.Module, list[nn.Module]
-]  # a detector, and its parts whose outputs are scores, codes of boxes and masks
+# A detector, and its parts whose outputs are scores, codes of boxes, and masks.
+Built = tuple[nn.Module, list[nn.Module]]
 
 
 def _retinanet(of: Cfg, pyramid: Pyramid, classes: int, views: dict[str, Any]) -> Built:
