@@ -273,7 +273,8 @@ def test_what_was_measured_decides(made: dict[str, Any], tmp_path: Path) -> None
     assert [len(found[name]["cells"]) for name in ("C5", "C6", "C6-sizes")] == [1, 1, 2]
     assert found["C6-sizes"]["estimate"] == pytest.approx(1.01), "none on large objects halves it"
     assert found["C9"]["estimate"] == pytest.approx(0.3)
-    assert found["C5"]["other_data"] == "coco-mini"
+    assert {found[name]["other_data"] for name in ("C5", "C6", "C9")} == {"coco-mini"}
+    assert {found[name]["other_data"] for name in ("C1", "C7-groups", "C8")} == {"cifar-10"}, "of classifiers alone"
     assert len(found["C7-groups"]["cells"]) == 3
     assert found["C8-gamma"]["estimate"] == pytest.approx(27.0)
 

@@ -51,8 +51,9 @@ def claims(
         "C8-tail": keeps_the_tail(features),
         "C8-gamma": mostly_positive(features),
     }
-    nets = by_net(found) + by_net(with_moves(read_detectors(cfg, detectors)))
-    evidence = gather(cfg, nets, title=name_of, special=special)
+    classifiers = by_net(found)
+    nets = [*classifiers, *by_net(with_moves(read_detectors(cfg, detectors)))]
+    evidence = gather(cfg | {"claims": []}, classifiers, special=special) | gather(cfg, nets, title=name_of)
     conclude(cfg, job, claims, paper="sge", face=face_of(cfg, found), evidence=evidence, nets=nets)
 
 
