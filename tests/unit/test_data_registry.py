@@ -32,13 +32,13 @@ def test_foreign_data_is_never_given_away_and_is_cited():
             assert entry.licence
             assert entry.citation
             assert entry.stand_in is not None
-            assert registry.dataset(entry.stand_in).prepare["kind"] == "shapes"
+            assert registry.dataset(entry.stand_in).prepare["kind"] in ("shapes", "objects")
         elif entry.is_foreign and entry.prepare:  # brought by hand
             assert not entry.redistribute
             assert entry.licence
             assert entry.citation
             stand_in = entry.stand_in  # annotations alone have none
-            kinds = ("aaba", "faces", "moving_shapes", "scenes")
+            kinds = ("aaba", "faces", "moving_shapes", "objects", "scenes")
             assert stand_in is None or registry.dataset(stand_in).prepare["kind"] in kinds
         elif entry.prepare:
             assert entry.redistribute

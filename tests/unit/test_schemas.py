@@ -113,6 +113,11 @@ PLACES: dict[str, dict[str, str]] = {
         "recipe": "recipe",
         "arm_recipes": "arm_recipes",
         "nets": "name",
+        "detection/data": "data",
+        "detection/mean": "channels",
+        "detection/recipe": "recipe",
+        "detection/detectors/retinanet-resnet50/seeds": "seeds",
+        "detection/detectors/faster-resnet18-c16/recipe": "recipe_change",
     },
     "sknet": {
         **EVERYWHERE,
@@ -280,8 +285,8 @@ def test_keys_are_all_that_there_may_be(tmp_path: Path) -> None:
 
 # What the code takes ------------------------------------------------------------------------------
 
-OF_NO_PAPER = {"ema", "clip_norm"}  # attributes of recipes that no paper here has
-TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
+OF_NO_PAPER = {"ema"}  # attributes of recipes that no paper here has
+TYPES = {"int": "integer", "float": "number", "float | None": "number", "bool": "boolean"}
 
 
 def test_a_recipe_in_a_configuration_is_the_recipe_that_is_trained_by() -> None:

@@ -1,6 +1,7 @@
 # Data: every dataset becomes one file, fetched and verified, or drawn.
 ruleorder:
     data_index_imagenet
+    > data_index_coco
     > data_prepare_melodies
     > data_prepare_faces
     > data_prepare_captions
@@ -8,6 +9,7 @@ ruleorder:
     > data_look
     > data_prepare_scenes
     > data_prepare_interactions
+    > data_prepare_objects
     > data_prepare
 
 
@@ -22,7 +24,7 @@ rule data_prepare:
         house.run("data.prepare")
 
 
-# ImageNet stays in its archives; its file says where in them each image lies.
+# ImageNet and COCO stay in their archives; a file says where in them each image lies, and what is to be seen in it.
 rule data_index_imagenet:
     output:
         dataset="data/prepared/{dataset}.safetensors",
@@ -34,6 +36,19 @@ rule data_index_imagenet:
         dataset="imagenet",
     shell:
         house.run("data.imagenet.index")
+
+
+rule data_index_coco:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.coco_archives.index", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="coco-2017",
+    shell:
+        house.run("data.coco_archives.index")
 
 
 # Melodies are read from scores, or drawn; the report says which scores were left out, and why.
@@ -135,3 +150,17 @@ rule data_look:
         gpu=house.gpu,
     shell:
         house.run("papers.video_captioning.look")
+
+
+# Pictures with objects in them, and where these are, are read, or drawn.
+rule data_prepare_objects:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("data.prepare_objects.prepare", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="coco-mini-objects|objects|objects-smoke",
+    shell:
+        house.run("data.prepare_objects.prepare")

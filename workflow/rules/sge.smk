@@ -30,7 +30,47 @@ for rule, (stage, editions) in SGE_TRAIN.items():
             sge.run(SGE_TRAIN[rule][0])
 
 
-# 2. Look at the groups of the last block: how long their vectors are before and behind the gates.
+# 2. Train detectors on nets with each kind of attention.
+rule sge_detect:
+    input:
+        data=sge.files("pictures"),
+    output:
+        **sge.course("detection/metrics/{net}/{arm}/{seeds}"),
+        weights="runs/{edition}/sge/detection/weights/{net}/{arm}/{seeds}.safetensors",
+    params:
+        **sge.params("detect"),
+    log:
+        "logs/{edition}/sge/detect/{net}/{arm}/{seeds}.log",
+    wildcard_constraints:
+        edition="(smoke|small|real|lab)[^/]*",
+    threads: sge.threads("detect")
+    resources:
+        **sge.resources("detect"),
+    shell:
+        sge.run("detect")
+
+
+rule sge_coco_detect:
+    input:
+        data=sge.files("pictures"),
+        classifier=sge.files("classifier"),
+    output:
+        **sge.course("detection/metrics/{net}/{arm}/{seeds}"),
+        weights="runs/{edition}/sge/detection/weights/{net}/{arm}/{seeds}.safetensors",
+    params:
+        **sge.params("detect_coco.detect"),
+    log:
+        "logs/{edition}/sge/detect/{net}/{arm}/{seeds}.log",
+    wildcard_constraints:
+        edition="full[^/]*",
+    threads: sge.threads("detect_coco.detect")
+    resources:
+        **sge.resources("detect_coco.detect"),
+    shell:
+        sge.run("detect_coco.detect")
+
+
+# 3. Look at the groups of the last block: how long their vectors are before and behind the gates.
 rule sge_examine:
     input:
         data=sge.data,
@@ -48,7 +88,7 @@ rule sge_examine:
         sge.run("examine")
 
 
-# 3. Show where groups light up. Pictures of data that may not be passed on stay private, and are made when asked for:
+# 4. Show where groups light up. Pictures of data that may not be passed on stay private, and are made when asked for:
 #    snakemake runs/real/sge/private/figure-maps.png
 rule sge_maps:
     input:

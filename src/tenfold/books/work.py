@@ -60,6 +60,11 @@ WORD_OPERATIONS, ONCE, DROPPED = 6, 12, 6
 WRITTEN_AT_ONCE, OF_LOGITS = 256, 2
 
 
+# Detection: training and test pictures of real datasets, and operations on boxes of a picture, which are no layers.
+PICTURES = {"coco-2017": (117_266, 5_000), "coco-mini-objects": (80, 79)}
+PICTURES_AT_ONCE, BOX_OPERATIONS = 20, 20
+
+
 @dataclass(frozen=True)
 class Size:
     """What one example costs in a net's forward pass.
@@ -160,8 +165,8 @@ def _counted(build: Callable[[], Any], shape: tuple[int, ...]) -> Size:
 
     def of_leaves(rule: Callable[[Tensor], int]) -> dict[type[nn.Module], Any]:
         def counted(module: nn.Module, _input: Tensor, output: Tensor) -> int:
-            is_leaf = next(module.children(), None) is None and not isinstance(module, nn.Identity)
-            return rule(output) if is_leaf else 0
+            is_leaf = next(module.children(), None) is None and isinstance(output, Tensor)
+            return rule(output) if is_leaf and not isinstance(module, nn.Identity) else 0
 
         return {nn.Module: counted}
 
@@ -534,6 +539,8 @@ def _looped(cfg: Cfg) -> Passes:
         Pass(size, made["test"], AT_ONCE),
     ]
     return passes, size.params
+
+
 # Captions ---------------------------------------------------------------------------------------------------------
 
 
@@ -611,6 +618,51 @@ def _tagged(cfg: Cfg) -> Passes:
     return [Pass(size, fit * recipe["epochs"], recipe["batch_size"], times=TRAINS), Pass(size, told, AT_ONCE)], kept
 
 
+# Detection --------------------------------------------------------------------------------------------------------
+
+
+def detector(of: dict[str, Any]) -> Any:
+    """The layers of one of SGE's detectors: at all positions of a picture, and for boxes of which it is trained."""
+    import torch
+    from torch import Tensor, nn
+
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            views = {"image_mean": of["mean"], "image_std": of["std"]}
+            self.whole = _of_paper("tenfold.papers.sge.detectors.build_detector")(of, of["classes"], views)
+
+        def forward(self, images: Tensor) -> None:
+            whole, channels, sampled = self.whole, of["detector"]["channels"], of["detector"]["sampled"]
+            maps = list(whole.backbone(images).values())
+            if of["detector"]["kind"] == "retinanet":
+                whole.head(maps)
+                return
+            whole.rpn.head(maps)
+            for heads in getattr(whole.roi_heads, "stages", [whole.roi_heads]):
+                heads.box_predictor(heads.box_head(torch.empty(sampled, channels, 7, 7, device=images.device)))
+                if getattr(heads, "mask_head", None) is not None:
+                    pooled = torch.empty(sampled // 4, channels, 14, 14, device=images.device)
+                    heads.mask_predictor(heads.mask_head(pooled))
+
+    return Layers()
+
+
+def _detected(cfg: Cfg) -> Passes:
+    """A detector that is trained, and tested after nine tenths of it and at the end."""
+    made, recipe = cfg["data"]["prepare"], cfg["recipe"]
+    train, test = PICTURES.get(cfg["data"]["name"]) or (made["train"], made["test"])
+    height, width = cfg.get("sizes") or (made["side"], made["side"])
+    of = {key: cfg[key] for key in ("net", "detector", "mean", "std")} | {"classes": made.get("classes", 80)}
+    size = _counted(lambda: detector(of), (3, height, width))
+    in_training = replace(size, layers=size.layers + BOX_OPERATIONS * recipe["batch_size"])
+    in_tests = replace(size, layers=size.layers + BOX_OPERATIONS * PICTURES_AT_ONCE)
+    return [
+        Pass(in_training, train * recipe["epochs"], recipe["batch_size"], times=TRAINS),
+        Pass(in_tests, 2 * test, PICTURES_AT_ONCE),
+    ], size.params
+
+
 OWN: dict[str, Callable[[Cfg], Passes]] = {
     "pruning_from_scratch.train": _narrowed,
     "pruning_from_scratch.pretrain": _pretrained,
@@ -630,6 +682,8 @@ OWN: dict[str, Callable[[Cfg], Passes]] = {
     "icnn_face_parsing.evaluate": _parsed,
     "icnn_face_parsing.joint": _joined,
     "turbo_hoi.train": _looped,
+    "sge.detect": _detected,
+    "sge.detect_coco.detect": _detected,
     "sge.examine": lambda cfg: _looked_at(cfg, "sge"),
     "sknet.attend": lambda cfg: _looked_at(cfg, "sknet"),
     "adversarial_competition.harden": _hardened,

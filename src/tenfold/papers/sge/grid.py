@@ -1,7 +1,8 @@
 """What runs for SGE at each edition, and what each job's result depends on.
 
 An *arm* is a kind of attention, with what is varied of it: ``plain``, ``se``, ``sk``, ``bam``, ``cbam``, ``gc``,
-``sge``; ``sge-g8`` with 8 groups; ``sge-gamma1-beta0`` with these first values; ``sge-unnormalised``.
+``sge``; ``sge-g8`` with 8 groups; ``sge-gamma1-beta0`` with these first values; ``sge-unnormalised``. A *detector* is
+named by its kind and its net: ``retinanet-resnet50``.
 """
 
 from __future__ import annotations
@@ -9,11 +10,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tenfold import config
+from tenfold import config, registry
 from tenfold.errors import UserError
-from tenfold.workflow import FIGURE_FORMS, Cfg, Edition, Wildcards, beside, seeds_of, showing
+from tenfold.workflow import (
+    FIGURE_FORMS,
+    Cfg,
+    Edition,
+    Wildcards,
+    beside,
+    prepared,
+    seeds_of,
+    seeds_wildcard,
+    showing,
+)
 
 MAPS = "figure-maps"  # shows test images; those of a stand-in may be shown to anyone
+COCO = "coco-2017"  # what the paper's detectors see
 EXAMINED = "sge"  # the arm whose features are looked at
 
 
@@ -58,6 +70,12 @@ def first_channels(settings: Cfg) -> int:
     return int(net["width"]) * (4 if net["family"] == "resnet_imagenet" else 1)
 
 
+def kind_and_net(detector: str) -> tuple[str, str]:
+    """``retinanet-resnet18-c16`` -> ``retinanet`` and ``resnet18-c16``."""
+    kind, _, net = detector.partition("-")
+    return kind, net
+
+
 # Files ------------------------------------------------------------------------------------------------------------
 
 
@@ -98,8 +116,38 @@ def histories(edition: Edition, _wildcards: Wildcards) -> list[str]:
     return beside(metrics(edition, _wildcards))
 
 
-RESULTS = {"arms": metrics, "histories": histories, "statistics": statistics, "counted": "costs.json",
-           "claims": "claims.json"}  # fmt: skip
+def detected(edition: Edition) -> list[tuple[Cfg, str]]:
+    """The metrics of all detectors and arms: what each file is of, and its path."""
+    settings, size = edition.settings["detection"], edition.settings["seeds_per_job"]
+    return [
+        (
+            {"data": settings["data"], "net": name, "arm": arm},
+            f"{edition.runs}/detection/metrics/{name}/{arm}/{seeds_wildcard(of['seeds'][start : start + size])}.json",
+        )
+        for name, of in settings["detectors"].items()
+        for arm in of["arms"]
+        for start in range(0, len(of["seeds"]), size)
+    ]
+
+
+def detectors(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The metrics of all detectors and arms."""
+    return [path for _, path in detected(edition)]
+
+
+def pictures(edition: Edition, _wildcards: Wildcards) -> list[str]:
+    """The prepared pictures that detectors are trained on."""
+    return [prepared(edition.settings["detection"]["data"])]
+
+
+def classifier(edition: Edition, wildcards: Wildcards) -> list[str]:
+    """The classifier that a detector's net begins with: of its kind, its attention and its seeds."""
+    _, net = kind_and_net(wildcards.net)
+    return [f"{edition.runs}/weights/{net}/{wildcards.arm}/{wildcards.seeds}.safetensors"]
+
+
+RESULTS = {"arms": metrics, "detectors": detectors, "histories": histories, "statistics": statistics,
+           "counted": "costs.json", "claims": "claims.json"}  # fmt: skip
 
 # What each job's result depends on --------------------------------------------------------------------------------
 
@@ -151,6 +199,27 @@ def draw_maps(edition: Edition, wildcards: Wildcards) -> Cfg:
     return {"stage": edition.settings["maps"]["stage"], "shown": edition.data_shown}
 
 
+def detect(edition: Edition, wildcards: Wildcards) -> Cfg:
+    """One arm of one detector."""
+    settings = edition.settings["detection"]
+    kind, net = kind_and_net(wildcards.net)
+    own = {"processes": edition.settings["processes"]} if settings["data"] == COCO else {}
+    shared = ("frozen", "coarser", "channels", "anchor", "hidden", "proposals", "sampled")
+    return {
+        "data": registry.cfg_of(settings["data"]),
+        "compute": edition.compute,
+        "seeds": seeds_of(wildcards.seeds),
+        "name": wildcards.net,
+        "arm": wildcards.arm,
+        "net": {**settings["nets"][net], "attention": attention_of(edition.settings, wildcards.arm)},
+        "detector": {"kind": kind, "stages": settings["stages"][kind]} | {key: settings[key] for key in shared},
+        **{key: settings[key] for key in ("mean", "std", "sizes") if key in settings},
+        "recipe": settings["recipe"] | settings["detectors"][wildcards.net].get("recipe", {}),
+        "stage": edition.settings["maps"]["stage"],
+        **own,
+    }
+
+
 def report(edition: Edition, _wildcards: Wildcards) -> Cfg:
     """What tables, figures and verdicts depend on beside the files they are made from."""
     settings: dict[str, Any] = edition.settings
@@ -158,12 +227,22 @@ def report(edition: Edition, _wildcards: Wildcards) -> Cfg:
         "data": edition.data_shown,
         "pixels": settings["photos"]["size"] if "photos" in settings else settings["images"]["pixels"],
         "seeds": settings["seeds"],
-        "files": {"metrics": [of for of, _ in trained(edition)]},
+        "files": {"metrics": [of for of, _ in trained(edition)], "detectors": [of for of, _ in detected(edition)]},
+        "detection": detection_shown(edition),
         "nets": {net: of["arms"] for net, of in settings["nets"].items()},
         "first_channels": first_channels(settings),
         "attention": settings["attention"],
         "published": edition.published,
     }
+
+
+def detection_shown(edition: Edition) -> Cfg:
+    """What tables say of the pictures that detectors see, and how these are trained."""
+    settings = edition.settings["detection"]
+    entry = registry.dataset(settings["data"])
+    other = {} if COCO in (entry.name, (entry.stands_in_for or "").lower()) else {"paper": COCO}
+    return {"data": {"name": entry.name, "stands_in_for": entry.stands_in_for, **other},
+            "seeds": {name: of["seeds"] for name, of in settings["detectors"].items()}}  # fmt: skip
 
 
 tables = report
@@ -182,6 +261,12 @@ def costs(edition: Edition, _wildcards: Wildcards) -> Cfg:
 def claims(edition: Edition, wildcards: Wildcards) -> Cfg:
     """What the verdicts depend on beside the files they are decided on."""
     editions = config.paper(edition.slug).editions.values()
-    known = [(net, arm) for settings in editions for net, of in settings["nets"].items() for arm in of["arms"]]
+    known = [
+        (net, arm)
+        for settings in editions
+        for nets in (settings["nets"], settings["detection"]["detectors"])
+        for net, of in nets.items()
+        for arm in of["arms"]
+    ]
     config.check_evidence(edition.slug, known)
     return {**report(edition, wildcards), **edition.judged}

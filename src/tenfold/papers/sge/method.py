@@ -8,8 +8,8 @@ BatchNorm of each residual branch. `tenfold.papers.sge.fast` has the same with i
 Official code: implus/PytorchInsight at 2864528. Where it differs from the paper, the code is the default.
 
 Claim C1 of the paper: +1.20 points top-1 on ImageNet (ResNet-50, 77.584 against 76.384).
-Ours at real (n = 5): accuracy of resnet8-c16/sge 66.92, of resnet8-c16/plain 66.87. Runtime: 262 CPU-seconds at small
-(AVX2 in fp32), 94 CPU-minutes at real (two cores).
+Ours at real (n = 5): accuracy of resnet8-c16/sge 66.92, of resnet8-c16/plain 66.87. Runtime: 380 CPU-seconds at small
+(AVX2 in fp32; of these 120 are detection, in bf16), 97 CPU-minutes at real (two cores).
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from typing import Any
 from tenfold.files import read_json
 from tenfold.launcher import Cfg
 from tenfold.papers.sge.grid import first_net, groups_of
-from tenfold.report.arms import Arm, Arms, BySeed
+from tenfold.report.arms import Arm, Arms, BySeed, face_of
 from tenfold.report.arms import read_arms as read_metrics
+from tenfold.report.face import Face
 
 NAMES = {
     "plain": "none",
@@ -25,11 +26,22 @@ NAMES = {
     "sge-unnormalised": "SGE without normalisation",
 }
 NETS = {"resnet50": "ResNet-50", "resnet101": "ResNet-101"}
+DETECTORS = {"faster": "Faster R-CNN", "mask": "Mask R-CNN", "cascade": "Cascade R-CNN", "retinanet": "RetinaNet"}
 
 
 def read_arms(cfg: Cfg, paths: Sequence[Path]) -> Arms:
     """The metrics of all nets and arms."""
     return read_metrics(paths, cfg["files"]["metrics"], Arm)
+
+
+def read_detectors(cfg: Cfg, paths: Sequence[Path]) -> Arms:
+    """The metrics of all detectors and arms."""
+    return read_metrics(paths, cfg["files"]["detectors"], Arm)
+
+
+def face_of_detectors(cfg: Cfg, detectors: Arms) -> Face:
+    """What tables say of detectors: they see other pictures than classifiers do."""
+    return face_of({**cfg, "data": cfg["detection"]["data"]}, detectors)
 
 
 def arms_of(arms: Arms, net: str) -> dict[str, Arm]:

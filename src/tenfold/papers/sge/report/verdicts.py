@@ -10,7 +10,15 @@ from typing import Any
 from tenfold.files import read_json
 from tenfold.launcher import Cfg, Input, Inputs, Job, Output, main, stage
 from tenfold.papers.sge.grid import EXAMINED, first_net
-from tenfold.papers.sge.report.results import NAMES, NETS, Statistics, group_arms, read_arms, read_statistics
+from tenfold.papers.sge.report.results import (
+    NAMES,
+    NETS,
+    Statistics,
+    group_arms,
+    read_arms,
+    read_detectors,
+    read_statistics,
+)
 from tenfold.report.arms import Arm, Arms, add_histories, face_of, joined
 from tenfold.report.evidence import Check, Evidence, Paired, by_net, gather
 from tenfold.report.words import conclude
@@ -21,7 +29,15 @@ LAST_DIGIT = 0.001  # of GFLOPs as they are printed; some are rounded there, som
 
 @stage
 def claims(
-    cfg: Cfg, job: Job, *, arms: Inputs, histories: Inputs, statistics: Inputs, counted: Input, claims: Output
+    cfg: Cfg,
+    job: Job,
+    *,
+    arms: Inputs,
+    histories: Inputs,
+    detectors: Inputs,
+    statistics: Inputs,
+    counted: Input,
+    claims: Output,
 ) -> None:
     """Verdicts on all claims, printed as soon as they are there."""
     features, costs = read_statistics(statistics), read_json(counted)
@@ -35,8 +51,9 @@ def claims(
         "C8-tail": keeps_the_tail(features),
         "C8-gamma": mostly_positive(features),
     }
-    nets = by_net(found)
-    evidence = gather(cfg, nets, title=name_of, special=special)
+    classifiers = by_net(found)
+    nets = [*classifiers, *by_net(with_moves(read_detectors(cfg, detectors)))]
+    evidence = gather(cfg | {"claims": []}, classifiers, special=special) | gather(cfg, nets, title=name_of)
     conclude(cfg, job, claims, paper="sge", face=face_of(cfg, found), evidence=evidence, nets=nets)
 
 
@@ -48,6 +65,16 @@ def with_gates(cfg: Cfg, arms: Arms, statistics: Statistics) -> Arms:
         for seed, row in statistics.rows.items()
     }
     return joined(arms, {examined: Arm(*examined, rows)}, "gates")
+
+
+def with_moves(detectors: Arms) -> Arms:
+    """Detectors with the same of theirs, in the last block that has gates."""
+    moves = {}
+    for key, arm in detectors.items():
+        gates = {seed: row["gates"] for seed, row in arm.rows.items() if "gates" in row}
+        rows = {seed: {"moves": 100 * mean(map(gate_moves, of["gamma"], of["beta"]))} for seed, of in gates.items()}
+        moves[key] = Arm(*key, rows)
+    return joined(detectors, moves, "gates")
 
 
 def gate_moves(gamma: float, beta: float) -> float:
