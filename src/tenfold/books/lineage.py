@@ -66,8 +66,15 @@ class Origin:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
 class Records:
-    """All that is on record, read once."""
+    """All that is on record, read once.
+
+    Attributes:
+        here: whether what lies in runs/ is asked about, which may be other files than those on record.
+    """
+
+    here: bool = True
 
     @cached_property
     def provenances(self) -> list[tuple[Ledger, Provenance]]:
@@ -100,7 +107,7 @@ class Records:
     def origin(self, path: Path) -> Origin | None:
         """What is recorded of a file; what its run record says, if the bytes are other ones."""
         name = path.as_posix()
-        found = sha256(path) if path.is_file() else None
+        found = sha256(path) if self.here and path.is_file() else None
         for book, provenance in self.provenances:
             job = provenance.job_of.get(name)
             if job is not None and (found is None or job.outputs[name] in (None, found)):

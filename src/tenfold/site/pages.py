@@ -43,7 +43,7 @@ def write_pages(target: Path, every: Sequence[Paper]) -> None:
     Raises:
         UserError: something that a page shows is not on record, or a printed table has other numbers than its CSV.
     """
-    records, pages = Records(), Pages(target)
+    records, pages = Records(here=False), Pages(target)
     _write_home(pages, every)
     pages.write("number", "number.md", **_walked(every, records))
     for paper in every:
