@@ -257,7 +257,8 @@ def test_each_job_comes_after_what_it_needs_and_what_was_asked_for_first_comes_f
 
 # Stages that are of no use without what they import: they decode photographs or videos, align boxes with maps by
 # torchvision, or compute with scipy or mido throughout.
-WITH_MORE = {"tenfold.data.prepare_interactions", "tenfold.data.prepare_melodies",
+WITH_MORE = {"tenfold.data.coco_archives", "tenfold.data.prepare_interactions", "tenfold.data.prepare_melodies",
+             "tenfold.papers.sge.detect", "tenfold.papers.sge.detect_coco",
              *(f"tenfold.papers.turbo_hoi.{name}" for name in ("detect", "pairs", "show", "train")),
              "tenfold.papers.melody.measure", "tenfold.papers.melody.midi", "tenfold.papers.video_captioning.look",
              *(f"tenfold.papers.{name}.imagenet" for name in ("pruning_from_scratch", "sge", "sknet"))}  # fmt: skip

@@ -203,7 +203,7 @@ C4 = "{ measure: accuracy, of: [[sge, se], [sge, bam], [sge, sk]], untrained: sk
     [
         (C4.replace("accuracy", "exactness"), ["C4", "'exactness' is no measure; allowed: accuracy"]),
         (C4.replace("bam", "bma"), ["C4", "'bma' is no arm; allowed: plain, sge, sge-g8", "cbam"]),
-        (C4.replace(" }", ", nets: [resnet152] }"), ["C4", "'resnet152' is no net; allowed: resnet8-c16, resnet20"]),
+        (C4.replace(" }", ", nets: [resnet152] }"), ["C4", "'resnet152' is no net; allowed: resnet8-c16, "]),
         (C4.replace(" }", ", cells: [one] }"), ["C4", "cells: one label for each of 'of' is needed"]),
         (C4.replace(" }", ", cells: ['{arm}', b, c] }"), ["evidence.cells.0", "'{arm}' does not match"]),
         (C4.replace(" }", ", of_nets: all }"), ["evidence", "unknown key 'of_nets'; allowed: better, cells, measure"]),
