@@ -6,7 +6,6 @@ ruleorder:
     > data_prepare_faces
     > data_prepare_captions
     > data_prepare_features
-    > data_look
     > data_prepare_scenes
     > data_prepare_interactions
     > data_prepare_objects
@@ -134,22 +133,6 @@ rule data_prepare_features:
         dataset="msvd|msr-vtt",
     shell:
         house.run("data.prepare_features.prepare")
-
-
-# Videos of one's own: features of their frames, taken here.
-rule data_look:
-    output:
-        dataset="data/prepared/{dataset}.safetensors",
-    params:
-        **house.params("papers.video_captioning.look", house.dataset),
-    log:
-        "logs/data/{dataset}.log",
-    wildcard_constraints:
-        dataset="own-videos",
-    resources:
-        gpu=house.gpu,
-    shell:
-        house.run("papers.video_captioning.look")
 
 
 # Pictures with objects in them, and where these are, are read, or drawn.

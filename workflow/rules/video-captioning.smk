@@ -2,6 +2,25 @@
 video_captioning = house.paper("video-captioning")
 
 
+ruleorder: video_captioning_look > data_prepare
+
+
+# Videos of one's own: features of their frames, taken here.
+rule video_captioning_look:
+    output:
+        dataset="data/prepared/{dataset}.safetensors",
+    params:
+        **house.params("papers.video_captioning.look", house.dataset),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset="own-videos",
+    resources:
+        gpu=house.gpu,
+    shell:
+        house.run("papers.video_captioning.look")
+
+
 # 1. Count the words of captions: the vocabulary, and the tags. Words of others' captions stay private.
 rule video_captioning_words:
     input:
